@@ -19,7 +19,7 @@ import numpy as np
 
 @contextmanager
 def _quiet_start():
-    """Swallow what a backend's C++ part writes to stderr (file descriptor 2) while it loads: time stamps, process ids."""
+    """Swallow what a backend writes to file descriptor 2 while it loads: time stamps and process ids."""
     sys.stderr.flush()
     saved = os.dup(2)
     with tempfile.TemporaryFile() as sink:
@@ -35,7 +35,9 @@ def _load_keras():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _quiet_start():
         module = importlib.import_module("keras")
-        if module.backend.backend() == "tensorflow":  # the engine writes its lines at the first operation, not at import
+        if (
+            module.backend.backend() == "tensorflow"
+        ):  # it writes its lines at the first operation
             module.ops.convert_to_numpy(module.ops.ones(1))
     return module
 
