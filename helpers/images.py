@@ -242,17 +242,12 @@ def _deep_grey(values: np.ndarray, name: str, bits: int) -> tuple[np.ndarray, st
         return _float_grey(values, name)
     low, high = int(values.min()), int(values.max())
     if bits == 16 and low >= 0 and high <= 65535:
-        dark = (
-            ""
-            if high >= 4096 or high == 0
-            else f" Its largest value is only {high}, so the picture comes out almost black."
-        )
-        return (values.astype(np.int64) >> 8).astype(np.uint8), (
-            f"16 bits per grey level: the upper 8 are kept, 256 steps of the 65,536.{dark}"
-        )
-    return _stretch(
-        values.astype(float), low, high
-    ), f"{bits} bits per grey level: {low}..{high} was rescaled to 0..255."
+        note = "16 bits per grey level: the upper 8 are kept, 256 steps of the 65,536."
+        if 0 < high < 4096:
+            note += f" Its largest value is only {high}, so the picture comes out almost black."
+        return (values.astype(np.int64) >> 8).astype(np.uint8), note
+    note = f"{bits} bits per grey level: {low}..{high} was rescaled to 0..255."
+    return _stretch(values.astype(float), low, high), note
 
 
 def _float_grey(values: np.ndarray, name: str) -> tuple[np.ndarray, str]:
