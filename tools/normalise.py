@@ -1,7 +1,7 @@
-"""Bring notebooks into the form in which they are kept in git: no time stamps, widget state, machine paths or run noise.
+"""Bring notebooks into the form kept in git: no time stamps, widget state, machine paths or run noise.
 
-    python tools/normalise.py notebooks/*.ipynb            rewrite them
-    python tools/normalise.py --check notebooks/*.ipynb    exit status 1 and a list when one would change
+python tools/normalise.py notebooks/*.ipynb            rewrite them
+python tools/normalise.py --check notebooks/*.ipynb    exit status 1 and a list when one would change
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def _normalise_output(output: NotebookNode) -> NotebookNode | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="+", type=Path)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 when a notebook would change")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit status 1 when a notebook would change"
+    )
     options = parser.parse_args()
     changed = []
     for path in options.notebooks:

@@ -15,16 +15,30 @@ from traitlets.config import Config
 
 FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$\w])\$(?P<inline>[^\s$](?:[^$\n]*[^\s$])?)\$(?![\w$])", re.S)
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.S)
-OUTSIDE = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)\s*=\s*["'](?:https?:)?//[^"']*["'][^>]*>(?:</script>)?""")
+OUTSIDE = re.compile(
+    r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)\s*=\s*["'](?:https?:)?//[^"']*["'][^>]*>(?:</script>)?"""
+)
 LINK_TO_NOTEBOOK = re.compile(r"\]\((?!https?:)([\w./-]+)\.ipynb(#[^)]*)?\)")
 
 
 def to_html(notebook: NotebookNode, title: str) -> str:
     """The notebook as one page; pictures are inside, links between the notebooks lead to the pages beside it."""
     page = from_dict({**notebook, "cells": [_readable(cell) for cell in notebook.cells]})
-    exporter = HTMLExporter(config=Config({"HTMLExporter": {
-        "template_name": "lab", "embed_images": True, "mathjax_url": "", "require_js_url": "", "jquery_url": "",
-        "widget_renderer_url": "", "mermaid_js_url": ""}}))
+    exporter = HTMLExporter(
+        config=Config(
+            {
+                "HTMLExporter": {
+                    "template_name": "lab",
+                    "embed_images": True,
+                    "mathjax_url": "",
+                    "require_js_url": "",
+                    "jquery_url": "",
+                    "widget_renderer_url": "",
+                    "mermaid_js_url": "",
+                }
+            }
+        )
+    )
     body, _ = exporter.from_notebook_node(page, resources={"metadata": {"name": title}})
     return _without_outside(body)
 
@@ -44,4 +58,9 @@ def _mathml(match: re.Match) -> str:
 
 def _without_outside(body: str) -> str:
     body = OUTSIDE.sub("", body)
-    return re.sub(r"<script[^>]*>(?:(?!</script>).)*?(?:mathjax|MathJax|require\.min|mermaid)(?:(?!</script>).)*?</script>", "", body, flags=re.S)
+    return re.sub(
+        r"<script[^>]*>(?:(?!</script>).)*?(?:mathjax|MathJax|require\.min|mermaid)(?:(?!</script>).)*?</script>",
+        "",
+        body,
+        flags=re.S,
+    )

@@ -62,8 +62,11 @@ def prepare_environment(offline: bool = True) -> None:
 def declared_parameters(notebook) -> set[str]:
     """Names assigned in the cell tagged `parameters`."""
     source = next((c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])), "")
-    targets = [n.target if isinstance(n, ast.AnnAssign) else n.targets[0] for n in ast.parse(source).body
-               if isinstance(n, ast.AnnAssign | ast.Assign)]
+    targets = [
+        n.target if isinstance(n, ast.AnnAssign) else n.targets[0]
+        for n in ast.parse(source).body
+        if isinstance(n, ast.AnnAssign | ast.Assign)
+    ]
     return {t.id for t in targets if isinstance(t, ast.Name)}
 
 
@@ -81,17 +84,21 @@ def with_parameters(notebook, values: dict[str, str]):
 
 
 def execute(notebook, report: Report, on_cell: Callable[[int, int], None]) -> None:
-    """Run all cells in a fresh kernel that starts in the notebooks' folder; a failing cell is told in `report.error`."""
+    """Run all cells in a fresh kernel in the notebooks' folder; a failing cell is told in `report.error`."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     total = len(notebook.cells)
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False, store_widget_state=False,
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # no notice about TCP on the loopback
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         on_cell_start=lambda cell, cell_index: on_cell(cell_index + 1, total),
     )
-    client.create_kernel_manager().extra_arguments += ["--IPKernelApp.log_level=40"]  # no notice about loopback TCP
     started = time.perf_counter()
     try:
         client.execute()
@@ -206,7 +213,10 @@ def main(arguments: list[str] | None = None) -> int:
         if report.error:
             write_results(notebook, path, options.out)
             print_table(reports)
-            print(f"\n{path.name}: {report.error}\nThe notebook up to this cell is in {options.out.name}/.", file=sys.stderr)
+            print(
+                f"\n{path.name}: {report.error}\nThe notebook up to this cell is in {options.out.name}/.",
+                file=sys.stderr,
+            )
             return 1
         if options.store:
             path.write_text(nbformat.writes(normalise(notebook)) + "\n", "utf-8", newline="\n")

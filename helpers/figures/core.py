@@ -23,7 +23,7 @@ def show(figure: Figure, alt: str, kind: str = "png") -> None:
     """Put a figure into the notebook with its alternative text, then forget the figure.
 
     `alt` says in a sentence or two what is to be seen, for readers who cannot see it. `kind` is "png" for plots or
-    "jpeg" for photographs (five times smaller there). The bytes hold no time stamp: the same figure gives the same file.
+    "jpeg" for photographs (five times smaller). The bytes hold no time stamp: the same figure gives the same file.
     """
     mime, data = encode(figure, kind)
     present(data, mime, alt)
@@ -31,7 +31,7 @@ def show(figure: Figure, alt: str, kind: str = "png") -> None:
 
 
 def encode(figure: Figure, kind: str = "png") -> tuple[str, bytes]:
-    """The figure as (MIME type, bytes); PNG with a palette of 256 colours, which no plot of the course exceeds visibly."""
+    """The figure as (MIME type, bytes); PNG with a palette of 256 colours, enough for a plot."""
     if kind not in ("png", "jpeg"):
         raise ValueError(f"kind is {kind!r}; choose 'png' for plots or 'jpeg' for photographs.")
     canvas = BytesIO()
@@ -41,7 +41,9 @@ def encode(figure: Figure, kind: str = "png") -> tuple[str, bytes]:
     if kind == "jpeg":
         picture.save(out, format="jpeg", quality=85, optimize=True)
     else:
-        picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+        picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            out, "png", optimize=True
+        )
     return f"image/{kind}", out.getvalue()
 
 
