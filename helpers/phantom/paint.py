@@ -1,0 +1,106 @@
+"""Drawing shapes into a slice so that every voxel holds the mean of what lies in it (the partial-volume effect)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Canvas:
+    """One slice under the brush: HU and tissue labels on a grid of patient millimetres, and the slice's thickness."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, pixel: float, thickness: float):
+        self.x, self.y, self.pixel, self.thickness = x, y, pixel, thickness
+        self.hu = np.full((y.size, x.size), -1000.0, dtype=np.float32)
+        self.labels = np.zeros(self.hu.shape, dtype=np.uint8)
+
+    def window(self, x0: float, x1: float, y0: float, y1: float) -> tuple[slice, slice]:
+        """The part of the grid that a box of millimetres touches, one pixel wider on each side."""
+        rows = np.searchsorted(self.y[:, 0], [y0 - self.pixel, y1 + self.pixel])
+        columns = np.searchsorted(self.x[0], [x0 - self.pixel, x1 + self.pixel])
+        return slice(*rows.tolist()), slice(*columns.tolist())
+
+    def blend(self, cover, value, label: int | None, where=(slice(None), slice(None))) -> None:
+        """Replace the fraction `cover` (0..1) of each voxel by `value` HU."""
+        part = self.hu[where]
+        part += cover * (value - part)
+        if label is not None:
+            self.labels[where][cover > 0.5] = label
+
+    def fill(self, below, above, value, label: int | None, where=(slice(None), slice(None))) -> np.ndarray:
+        """Fill a shape given by its values at the lower and upper face of the slice; returns the covered fraction."""
+        cover = coverage(below, above, self.pixel)
+        self.blend(cover, value, label, where)
+        return cover
+
+    def ellipsoid(self, centre, radii, z: float, value, label: int | None, turn: float = 0.0) -> None:
+        """An ellipsoid of patient millimetres, turned by `turn` radians in the axial plane."""
+        cx, cy, cz = centre
+        rx, ry, rz = radii
+        half = 0.5 * self.thickness
+        if abs(z - cz) > rz + half:
+            return
+        reach_x, reach_y = (
+            np.hypot(rx * np.cos(turn), ry * np.sin(turn)),
+            np.hypot(rx * np.sin(turn), ry * np.cos(turn)),
+        )
+        where = self.window(cx - reach_x, cx + reach_x, cy - reach_y, cy + reach_y)
+        dx, dy = self.x[:, where[1]] - cx, self.y[where[0]] - cy
+        u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
+        flat = (u / rx) ** 2 + (v / ry) ** 2
+        scale = min(rx, ry)
+        faces = [(np.sqrt(flat + ((z + s - cz) / rz) ** 2) - 1.0) * scale for s in (-half, half)]
+        self.fill(*faces, value, label, where)
+
+    def tube(self, tube: np.ndarray, z: float, value: float, label: int | None) -> tuple | None:
+        """A straight round tube (start, end, radius); returns (cover, where) or None if the slice misses it."""
+        *ends, r = tube.tolist()
+        (ax, ay, az), (bx, by, bz) = ends[:3], ends[3:]
+        half = 0.5 * self.thickness
+        if z + half < min(az, bz) - r or z - half > max(az, bz) + r:
+            return None
+        # only the stretch of the tube near this slice matters: shorten the box to it
+        dz = bz - az
+        if abs(dz) > 1e-6:
+            t = np.clip(np.sort([(z - half - r - az) / dz, (z + half + r - az) / dz]), 0.0, 1.0)
+        else:
+            t = np.array([0.0, 1.0])
+        xs, ys = ax + t * (bx - ax), ay + t * (by - ay)
+        pad = r + 0.5 * self.pixel
+        where = self.window(xs.min() - pad, xs.max() + pad, ys.min() - pad, ys.max() + pad)
+        px, py, pz = self.x[:, where[1]] - ax, self.y[where[0]] - ay, z - az
+        length2 = (bx - ax) ** 2 + (by - ay) ** 2 + dz**2
+        if length2 == 0 or not px.size or not py.size:
+            return None
+        t = np.clip((px * (bx - ax) + py * (by - ay) + pz * dz) / length2, 0.0, 1.0)
+        ex, ey, ez = px - t * (bx - ax), py - t * (by - ay), pz - t * dz
+        across = max(np.sqrt(max(1.0 - dz**2 / length2, 0.0)), 0.1)  # 1 for a tube in the plane, 0 along z
+        up = ez / across
+        aside = np.sqrt(np.maximum(ex * ex + ey * ey + ez * ez - up * up, 0.0))
+        chord = np.sqrt(np.maximum(r * r - aside * aside, 0.0)) + 1e-3
+        cover = _overlap(aside, r, self.pixel) * _overlap(np.abs(up), chord, self.thickness * across + 1e-3)
+        self.blend(cover, value, label, where)
+        return cover, where
+
+
+def coverage(below, above, pixel: float) -> np.ndarray:
+    """Fraction of each voxel inside a shape whose distances at the slice's two faces are `below` and `above` (mm)."""
+    return np.clip(0.5 - 0.5 * (below + above) / (np.abs(above - below) + pixel), 0.0, 1.0)
+
+
+def _overlap(offset, half, width):
+    """Fraction of an interval of `width` centred at `offset` >= 0 that lies in [-half, half]."""
+    top, bottom = np.minimum(half, offset + 0.5 * width), np.maximum(-half, offset - 0.5 * width)
+    return np.clip((top - bottom) / width, 0.0, 1.0)
+
+
+def sphere_cover(x, y, z, centre, radius: float, step: tuple[float, float, float], fine=(5, 3, 3)) -> np.ndarray:
+    """Fraction of each voxel (slice, row, column) inside a sphere, counted on a grid `fine` times finer."""
+
+    def finer(axis, size, k):
+        return (axis[:, None] + size * ((np.arange(k) + 0.5) / k - 0.5)).ravel()
+
+    zz, yy, xx = (finer(np.asarray(c), s, k) for c, s, k in zip((z, y, x), step, fine))
+    d2 = (zz - centre[2])[:, None, None] ** 2 + (yy - centre[1])[:, None] ** 2 + (xx - centre[0]) ** 2
+    soft = np.clip(0.5 - (np.sqrt(d2) - radius) / (step[2] / fine[2]), 0.0, 1.0)
+    shape = (len(z), fine[0], len(y), fine[1], len(x), fine[2])
+    return soft.reshape(shape).mean(axis=(1, 3, 5)).astype(np.float32)
