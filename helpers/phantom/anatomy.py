@@ -28,7 +28,7 @@ class Anatomy:
     dome_left: float = -66.0
     mediastinum: float = 1.0
     bend: float = 0.0  # sideways bend of the whole chest
-    squareness: float = 2.5  # 2 is an ellipse, larger is boxier
+    squareness: float = 2.3  # 2 is an ellipse, larger is boxier
     lung_hu: float = -860.0
     blood_hu: float = 170.0
     marrow_hu: float = 230.0
@@ -62,7 +62,7 @@ def draw_anatomy(rng: np.random.Generator, variation: float) -> Anatomy:
         dome_left=spread(-66.0, 18.0),
         mediastinum=spread(1.0, 0.2),
         bend=spread(0.0, 5.0),
-        squareness=spread(2.5, 0.35),
+        squareness=spread(2.3, 0.3),
         lung_hu=spread(-860.0, 50.0),
         blood_hu=45.0 if native else spread(170.0, 60.0),
         marrow_hu=spread(230.0, 80.0),
@@ -157,7 +157,7 @@ def mediastinum(a: Anatomy, x, y, z):
 
 def lung_parts(a: Anatomy, side: int, x, y, z, middle, wall):
     """The lung of one side from already computed `mediastinum` and `cavity` values of the same points."""
-    taper = _taper(z, -45.0, APEX, 2.3)
+    taper = _taper(z, -60.0, APEX, 2.0)
     dx = side * x - 50.0
     half_x = np.where(dx > 0, 92.0 * taper, 58.0 * taper)
     _, half_y, centre = wall_half_axes(a, z)

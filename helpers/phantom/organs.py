@@ -119,10 +119,7 @@ def _abdomen(c: Canvas, a: Anatomy, z: float, low: dict, high: dict, texture, we
         return
     middle = 30.0 * a.width - 0.35 * (c.y + 30)
     for name, value, shift, label in (("right", 55.0, 0.0, "muscle"), ("right", wet + 12.0, 3.0, "liver")):
-        f = [
-            np.maximum(np.maximum(q["wall"] + shift, -q[f"dome {name}"] + shift), c.x - middle + shift)
-            for q in (low, high)
-        ]
+        f = [np.maximum(np.maximum(q["wall"], -q[f"dome {name}"]), c.x - middle) + shift for q in (low, high)]
         c.fill(*f, value + texture, LABELS[label])
     f = [np.maximum(np.maximum(q["wall"], -q["dome left"]), middle - c.x) for q in (low, high)]
     c.fill(*f, 52.0 + texture, LABELS["muscle"])

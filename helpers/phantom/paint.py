@@ -39,13 +39,11 @@ class Canvas:
         half = 0.5 * self.thickness
         if abs(z - cz) > rz + half:
             return
-        reach_x, reach_y = (
-            np.hypot(rx * np.cos(turn), ry * np.sin(turn)),
-            np.hypot(rx * np.sin(turn), ry * np.cos(turn)),
-        )
+        cos, sin = np.cos(turn), np.sin(turn)
+        reach_x, reach_y = np.hypot(rx * cos, ry * sin), np.hypot(rx * sin, ry * cos)
         where = self.window(cx - reach_x, cx + reach_x, cy - reach_y, cy + reach_y)
         dx, dy = self.x[:, where[1]] - cx, self.y[where[0]] - cy
-        u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
+        u, v = dx * cos + dy * sin, dy * cos - dx * sin
         flat = (u / rx) ** 2 + (v / ry) ** 2
         scale = min(rx, ry)
         faces = [(np.sqrt(flat + ((z + s - cz) / rz) ** 2) - 1.0) * scale for s in (-half, half)]

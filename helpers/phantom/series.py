@@ -65,7 +65,8 @@ def write_series(
 
     awkward lists the difficulties wanted (keys of `AWKWARD`). The same phantom, seed and difficulties give the same
     bytes. Reading the files back gives `phantom.hu` exactly, except where a difficulty changes stored values
-    ("tilt" resamples; "unsigned" and "high_bits" store the corners as -1024 HU; "slope_per_slice" rounds to 2 HU). ValueError names an unknown difficulty.
+    ("tilt" resamples; "unsigned" and "high_bits" store the corners as -1024 HU; "slope_per_slice" rounds to 2 HU).
+    ValueError names an unknown difficulty.
     """
     wanted = {awkward} if isinstance(awkward, str) else set(awkward)
     if unknown := sorted(wanted - set(AWKWARD)):
@@ -109,7 +110,7 @@ def _slices(p: Phantom, wanted: set[str]) -> list[tuple[np.ndarray, np.ndarray]]
     hu, first = p.hu, p.affine[:3, 3]
     if "tilt" in wanted:  # about the middle row, so the first row moves back and up
         hu, half = _tilted(p, TILT), (p.hu.shape[1] - 1) / 2 * p.spacing[1]
-        first = first + (0.0, half * (1.0 - np.cos(TILT)), half * np.sin(TILT))
+        first = first + np.array([0.0, half * (1.0 - np.cos(TILT)), half * np.sin(TILT)])
     steps = np.arange(len(hu), dtype=float)
     if "uneven" in wanted:
         steps = np.where(steps > len(hu) // 2, len(hu) // 2 + 1.5 * (steps - len(hu) // 2), steps)

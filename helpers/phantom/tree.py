@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from helpers.phantom.anatomy import LEFT, RIGHT, Anatomy, lung
@@ -19,7 +21,7 @@ MAIN_BRONCHI = [
 
 
 def _chain(points, radius) -> list:
-    return [(p, q, radius) for p, q in zip(points[:-1], points[1:], strict=True)]
+    return [(p, q, radius) for p, q in pairwise(points)]
 
 
 def great_vessels() -> np.ndarray:
@@ -32,11 +34,11 @@ def great_vessels() -> np.ndarray:
     tubes += _chain([(22, -12, 26), (34, 4, 24), (42, 12, 16)], 10.5)
     tubes += _chain([(-27, -18, 5), (-27, -20, 40), (-24, -24, 84)], 9.0)
     tubes += _chain([(-20, -2, -45), (-22, 8, -75), (-20, 14, -150)], 11.0)
-    tubes += _chain([(-24, -24, 84), (-4, -36, 88), (24, -34, 98)], 6.5) + [((-24, -24, 84), (-34, -30, 108), 7.0)]
+    tubes += _chain([(-24, -24, 84), (-4, -36, 88), (24, -34, 98)], 6.5)
+    tubes.append(((-24, -24, 84), (-34, -30, 108), 7.0))
     tubes += _chain([(-10, -14, 64), (-16, -12, 90), (-22, -8, 150)], 6.0)
-    tubes += _chain([(4, -2, 66), (10, 0, 90), (20, 0, 150)], 4.0) + _chain(
-        [(15, 12, 64), (24, 12, 96), (46, 10, 118)], 5.0
-    )
+    tubes += _chain([(4, -2, 66), (10, 0, 90), (20, 0, 150)], 4.0)
+    tubes += _chain([(15, 12, 64), (24, 12, 96), (46, 10, 118)], 5.0)
     tubes += _chain([(-8, 8, -10), (-34, 10, -4)], 7.0) + _chain([(16, 10, -8), (38, 14, -2)], 7.0)
     return np.array([[*p, *q, r] for p, q, r in tubes], dtype=np.float64)
 
