@@ -1,0 +1,216 @@
+"""One header -> the frames it holds, each with its place in the patient and its rescale; or the reason why it has none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from helpers.dicom import tags
+from helpers.dicom.header import NATIVE, UNDEFINED, Header
+from helpers.dicom.sources import Unreadable
+
+# What is no slice of a volume, by the beginning of its SOP class UID (PS3.4 annex B, PS3.6 annex A).
+OTHER_CLASSES = {
+    "1.2.840.10008.1.3.10": "a DICOMDIR: a table of contents, not an image",
+    "1.2.840.10008.5.1.4.1.1.7": "a secondary capture: a picture of a screen, not a slice",
+    "1.2.840.10008.5.1.4.1.1.88": "a structured report, not an image",
+    "1.2.840.10008.5.1.4.1.1.11": "a presentation state, not an image",
+    "1.2.840.10008.5.1.4.1.1.104": "an encapsulated document, not an image",
+    "1.2.840.10008.5.1.4.1.1.66": "a segmentation, registration or raw data object, not an image series",
+    "1.2.840.10008.5.1.4.1.1.481": "a radiotherapy object, not an image series",
+    "1.2.840.10008.5.1.4.1.1.9": "a waveform, not an image",
+    "1.2.840.10008.5.1.4.1.1.6": "an ultrasound picture, not a slice of a volume",
+    "1.2.840.10008.5.1.4.1.1.3": "an ultrasound clip, not a slice of a volume",
+}
+LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
+MAX_PIXELS = 1 << 28
+
+
+class Geometry(NamedTuple):
+    """What the slices of one stack share: direction cosines along a row and down a column, (row, column) spacing in mm."""
+
+    orientation: tuple[float, ...] | None
+    spacing: tuple[float, float] | None
+
+
+@dataclass(slots=True)
+class Frame:
+    """One slice: frame number `index` of a file. position: LPS mm of its first pixel; None where the file has none."""
+
+    header: Header
+    index: int
+    position: tuple[float, float, float] | None
+    geometry: Geometry
+    slope: float | None
+    intercept: float | None
+    thickness: float | None = None
+    labels: dict[int, str] = field(default_factory=dict)  # what tells times and echoes apart, multi-frame only
+
+    @property
+    def name(self) -> str:
+        return self.header.name if self.header.dataset is None else f"{self.header.name} frame {self.index + 1}"
+
+    def label(self, tag: int) -> str:
+        """The text of an element that may tell one volume from another at the same place."""
+        return self.labels[tag] if tag in self.labels else tags.text(self.header.raw.get(tag))
+
+
+class Localizer(Unreadable):
+    """A scout view: a projection, not a slice."""
+
+
+class Mosaic(Unreadable):
+    """Many slices tiled into one picture."""
+
+
+class Broken(Unreadable):
+    """An image that belongs to a series but whose file is cut off or contradicts itself."""
+
+
+@lru_cache(maxsize=4096)
+def orientation_of(value: bytes | None) -> tuple[float, ...] | None:
+    """Six direction cosines, made exactly perpendicular unit vectors; None when absent; Broken when impossible."""
+    found = tags.numbers(value)
+    if not found:
+        return None
+    if len(found) != 6:
+        raise Broken("ImageOrientationPatient has not six numbers")
+    return tidy_orientation(found)
+
+
+def tidy_orientation(cosines) -> tuple[float, ...]:
+    row, column = cosines[:3], cosines[3:]
+    lengths = math.sqrt(sum(c * c for c in row)), math.sqrt(sum(c * c for c in column))
+    if max(abs(length - 1) for length in lengths) > 0.01:
+        raise Broken("ImageOrientationPatient holds no unit vectors")
+    row, column = [c / lengths[0] for c in row], [c / lengths[1] for c in column]
+    slant = sum(a * b for a, b in zip(row, column))
+    if abs(slant) > 0.01:
+        raise Broken("ImageOrientationPatient: row and column are not perpendicular")
+    column = [b - slant * a for a, b in zip(row, column)]
+    length = math.sqrt(sum(c * c for c in column))
+    return (*row, *(c / length for c in column))
+
+
+@lru_cache(maxsize=4096)
+def spacing_of(value: bytes | None) -> tuple[float, float] | None:
+    """(between rows, between columns) in mm; None when absent; Broken when not above 0."""
+    found = tags.numbers(value)
+    if not found:
+        return None
+    if len(found) < 2 or not all(1e-6 < step < 1e6 for step in found[:2]):
+        raise Broken("PixelSpacing holds no two lengths above 0")
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=4096)
+def _geometry(orientation: bytes | None, spacing: bytes | None) -> Geometry:
+    return Geometry(orientation_of(orientation), spacing_of(spacing))
+
+
+def position_of(value: bytes | None) -> tuple[float, float, float] | None:
+    """The three numbers of ImagePositionPatient; None when absent or unreadable."""
+    found = tags.numbers(value)
+    return found if len(found) == 3 else None
+
+
+cached_number = lru_cache(maxsize=4096)(tags.number)
+
+
+def frames_of(header: Header) -> list[Frame]:
+    """All frames of one file. Raises Unreadable (or Localizer, Mosaic) with the reason when it is no part of a volume."""
+    check_kind(header)
+    check_size(header)
+    if header.dataset is not None:
+        from helpers.dicom.multiframe import multiframe
+
+        return multiframe(header)
+    raw = header.raw.get
+    geometry = _geometry(raw(tags.ORIENTATION), raw(tags.PIXEL_SPACING))
+    slope, intercept = cached_number(raw(tags.SLOPE)), cached_number(raw(tags.INTERCEPT))
+    return [Frame(header, 0, position_of(raw(tags.POSITION)), geometry, slope, intercept)]
+
+
+@lru_cache(maxsize=4096)
+def _class_reason(uid: bytes | None) -> str | None:
+    name = tags.text(uid)
+    return next((why for prefix, why in OTHER_CLASSES.items() if name == prefix or name.startswith(prefix + ".")), None)
+
+
+@lru_cache(maxsize=4096)
+def _type_words(image_type: bytes | None) -> frozenset[str]:
+    return frozenset(word.strip().upper() for word in tags.text(image_type).split("\\"))
+
+
+def check_kind(header: Header) -> None:
+    """Raises Unreadable when the object is no grey image of a volume."""
+    raw = header.raw.get
+    reason = _class_reason(raw(tags.SOP_CLASS)) or _class_reason(raw(tags.MEDIA_CLASS))
+    if reason:
+        raise Unreadable(reason)
+    words = _type_words(raw(tags.IMAGE_TYPE))
+    modality = tags.text(raw(tags.MODALITY))
+    if words & LOCALIZER_WORDS and modality in ("CT", ""):
+        raise Localizer("a localizer (scout view): a projection, not a slice")
+    if header.pixel_tag in (tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS):
+        raise Unreadable("floating-point pixels, not stored values")
+    if tags.ROWS not in header.raw or tags.COLUMNS not in header.raw:
+        raise Unreadable(f"no image ({modality or 'no modality'})")
+    if "MOSAIC" in words or tags.MOSAIC_COUNT in header.raw:
+        raise Mosaic("a Siemens mosaic: many slices tiled into one picture; convert it with dcm2niix first")
+    if header.pixel_tag != tags.PIXELS:
+        raise Broken("no pixel data (cut off, or left out)")
+    photometric = tags.text(raw(tags.PHOTOMETRIC))
+    if (tags.unsigned(raw(tags.SAMPLES)) or 1) != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
+        raise Unreadable(f"a colour picture ({photometric or 'several samples per pixel'}), not a slice")
+
+
+def frame_count(header: Header) -> int:
+    """NumberOfFrames; 1 when absent. Raises Broken for a number below 1."""
+    if tags.FRAMES not in header.raw:
+        return 1
+    count = tags.number(header.raw[tags.FRAMES])
+    if count is None:
+        return 1
+    if count < 1 or count != int(count):
+        raise Broken("NumberOfFrames is no whole number above 0")
+    return int(count)
+
+
+def image_format(header: Header) -> tuple[int, int, int, int, bool]:
+    """(rows, columns, bits allocated, bits stored, signed) of one frame. Raises Broken when they cannot be true."""
+    value = [tags.unsigned(header.raw.get(tag)) for tag in (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED)]
+    if None in value:
+        raise Broken("Rows, Columns or BitsAllocated is missing")
+    rows, columns, allocated = value
+    stored = tags.unsigned(header.raw.get(tags.BITS_STORED)) or allocated
+    signed = tags.unsigned(header.raw.get(tags.SIGNED)) or 0
+    if not rows or not columns:
+        raise Broken("an image without rows or columns")
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or signed > 1:
+        raise Broken(f"{stored} bits stored in {allocated} allocated is no format of a CT or MR image")
+    high = tags.unsigned(header.raw.get(tags.HIGH_BIT))
+    if high is not None and high != stored - 1:
+        raise Broken(f"HighBit {high} does not fit {stored} bits stored")
+    return rows, columns, allocated, stored, bool(signed)
+
+
+def check_size(header: Header) -> None:
+    """Raises Broken when the file cannot hold the pixels it claims, or holds a row or more too many."""
+    rows, columns, allocated, _, _ = image_format(header)
+    count = frame_count(header)
+    present = max(header.size - header.pixel_offset, 0)
+    if header.syntax not in NATIVE:
+        if present < 16 * count:
+            raise Broken("truncated: the compressed pixel data are cut off")
+        return
+    if header.pixel_length == UNDEFINED:
+        raise Broken("uncompressed pixel data of undefined length")
+    needed = rows * columns * count * allocated // 8
+    if min(present, header.pixel_length) < needed:
+        have = min(present, header.pixel_length)
+        raise Broken(f"truncated: {have} bytes of pixel data where {rows} x {columns} x {count} need {needed}")
+    if header.pixel_length - needed >= max(columns * allocated // 8, 2):
+        raise Broken(f"{header.pixel_length} bytes of pixel data where {rows} x {columns} x {count} need {needed}")

@@ -1,0 +1,144 @@
+"""Frames -> groups that may become one volume each: same series, orientation, matrix, spacing, kernel, time, echo."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from helpers.dicom import tags
+from helpers.dicom.frames import Frame, Geometry
+from helpers.dicom.stack import SAME_PLACE, distances, has_geometry
+
+# Elements whose raw text must be equal within a group.
+SAME = (tags.SERIES_UID, tags.SOP_CLASS, tags.ROWS, tags.COLUMNS, tags.MODALITY, tags.KERNEL)
+# What tells volumes at the same positions apart, the most telling first. The strong ones split even when one volume is
+# incomplete; the weak ones (every slice may have its own) only when each value covers all positions.
+STRONG = {
+    tags.TEMPORAL_POSITION: "time", tags.ECHO_NUMBER: "echo", tags.ECHO_TIME: "echo time", tags.B_VALUE: "b-value",
+    tags.CARDIAC_PHASE: "cardiac phase", tags.IMAGE_TYPE: "image type",
+}  # fmt: skip
+WEAK = {
+    tags.ACQUISITION_NUMBER: "acquisition", tags.TRIGGER_TIME: "trigger time", tags.KVP: "tube voltage",
+    tags.SERIES_DESCRIPTION: "description", tags.ACQUISITION_DATETIME: "acquisition time",
+    tags.ACQUISITION_TIME: "acquisition time", tags.CONTENT_TIME: "content time",
+}  # fmt: skip
+
+
+@dataclass
+class Group:
+    """Frames that may form one volume. part: what tells it from its sisters of the same series, in words."""
+
+    frames: list[Frame]
+    part: str = ""
+    sisters: int = field(default=1)
+
+
+def group(frames: list[Frame]) -> list[Group]:
+    """All groups, in the order in which their first frame came."""
+    by_text: dict[tuple, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        raw = frame.header.raw.get
+        by_text[tuple(map(raw, SAME))].append(frame)
+    groups = [
+        part
+        for same in by_text.values()
+        for alike in _by_geometry(same)
+        for one in _by_frame_of_reference(alike)
+        for part in split_times(one)
+    ]
+    series: dict[bytes | None, list[Group]] = defaultdict(list)
+    for member in groups:
+        series[member.frames[0].header.raw.get(tags.SERIES_UID)].append(member)
+    for members in series.values():
+        for number, member in enumerate(members):
+            member.sisters = len(members)
+            member.part = member.part or (f"part {number + 1} of {len(members)}" if len(members) > 1 else "")
+    return groups
+
+
+def _by_geometry(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames of equal orientation and pixel spacing, within the rounding of the tags."""
+    found: list[tuple[Geometry, list[Frame]]] = []
+    known: dict[Geometry, list[Frame]] = {}
+    for frame in frames:
+        home = known.get(frame.geometry)
+        if home is None:
+            home = next((members for geometry, members in found if _alike(geometry, frame.geometry)), None)
+            if home is None:
+                home = []
+                found.append((frame.geometry, home))
+            known[frame.geometry] = home
+        home.append(frame)
+    return [members for _, members in found]
+
+
+def _alike(a: Geometry, b: Geometry) -> bool:
+    if (a.orientation is None) != (b.orientation is None) or (a.spacing is None) != (b.spacing is None):
+        return False
+    turned = a.orientation is not None and max(abs(x - y) for x, y in zip(a.orientation, b.orientation)) > 1e-3
+    scaled = a.spacing is not None and max(abs(x / y - 1) for x, y in zip(a.spacing, b.spacing)) > 1e-3
+    return not turned and not scaled
+
+
+def _by_frame_of_reference(frames: list[Frame]) -> list[list[Frame]]:
+    """Positions of different frames of reference cannot be compared, so they are different stacks.
+
+    Some de-identifiers give every slice its own (LIDC-IDRI): where all differ the element tells nothing.
+    """
+    parts: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        parts[frame.label(tags.FRAME_OF_REFERENCE)].append(frame)
+    return [frames] if len(parts) == len(frames) else list(parts.values())
+
+
+def split_times(frames: list[Frame]) -> list[Group]:
+    """One group per time, echo or phase where several volumes share their positions; else one group."""
+    if len(frames) < 2 or not has_geometry(frames):
+        return [Group(frames)]
+    places = _place_numbers(frames)
+    if len(np.unique(places)) == len(frames):
+        return [Group(frames)]
+    for tag, word in (*STRONG.items(), *WEAK.items()):
+        parts: dict[str, list[int]] = defaultdict(list)
+        for number, frame in enumerate(frames):
+            parts[frame.label(tag)].append(number)
+        if len(parts) > 1 and _fits(parts, places, complete=tag in WEAK):
+            ordered = sorted(parts, key=_sort_key)
+            return [
+                Group([frames[i] for i in parts[value]], f"{word} {i + 1} of {len(parts)}")
+                for i, value in enumerate(ordered)
+            ]
+    return [Group(frames)]
+
+
+def _place_numbers(frames: list[Frame]) -> np.ndarray:
+    """For every frame the number of its position along the normal; equal numbers: same plane."""
+    along = distances(frames)
+    order = np.argsort(along, kind="stable")
+    numbers = np.empty(len(frames), int)
+    numbers[order] = np.concatenate([[0], np.cumsum(np.diff(along[order]) > SAME_PLACE)])
+    return numbers
+
+
+def _fits(parts: dict[str, list[int]], places: np.ndarray, complete: bool) -> bool:
+    """Is this a split into volumes: no position twice in a part, and (for the weak ones) all positions in each?
+
+    A copy of a file is no second volume: two parts are never told apart by files of the same SOPInstanceUID, because
+    equal objects have equal elements.
+    """
+    everywhere = len(np.unique(places))
+    for members in parts.values():
+        here = len(np.unique(places[members]))
+        if here < len(members) or (complete and here < everywhere):
+            return False
+    return True
+
+
+def _sort_key(value: str) -> tuple:
+    """Numbers by size, other texts behind them by letter."""
+    try:
+        return (0, float(value), value)
+    except ValueError:
+        return (1, 0.0, value)

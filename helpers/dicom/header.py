@@ -1,0 +1,160 @@
+"""One file -> the few elements a volume needs, as raw bytes, and where its pixels lie. No pixel is read here."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import pydicom
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from helpers.dicom import tags
+from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Entry, Unreadable
+from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start
+
+NATIVE = (
+    str(ImplicitVRLittleEndian),
+    str(ExplicitVRLittleEndian),
+    str(ExplicitVRBigEndian),
+    str(DeflatedExplicitVRLittleEndian),
+)
+# A header longer than this is not read; the longest real ones (many private blocks) have a few megabytes.
+MAX_HEADER = 64 << 20
+
+
+@dataclass(slots=True)
+class Header:
+    """What one file says about itself.
+
+    raw: element -> value bytes in the normal form of `tags.normal_form`; absent elements are absent.
+    pixel_offset, pixel_length: where the value of PixelData starts in the content and how many bytes it claims.
+    dataset: the parsed header, kept for multi-frame files only (their geometry lies in nested sequences).
+    """
+
+    entry: Entry
+    raw: dict[int, bytes]
+    syntax: str
+    size: int
+    pixel_offset: int | None = None
+    pixel_length: int = 0
+    pixel_tag: int = 0
+    pixel_vr: str = "OW"
+    dataset: pydicom.Dataset | None = None
+    inflated: bytes | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    def pixel_bytes(self, offset: int = 0, count: int | None = None) -> bytes:
+        """Bytes of the pixel element from `offset` within it; all of them by default, never more than the file has."""
+        start = (self.pixel_offset or 0) + offset
+        left = max(self.size - start, 0)
+        if self.pixel_length != UNDEFINED:
+            left = max(min(left, self.pixel_length - offset), 0)
+        count = left if count is None else min(count, left)
+        if self.inflated is not None:
+            return self.inflated[start : start + count]
+        return self.entry.read(start, count)
+
+
+@contextmanager
+def quiet():
+    """pydicom's warnings quote values, a patient's name among them: nothing of that is shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def inflate(data: bytes) -> bytes:
+    """A deflated data set (PS3.5 section A.5) unpacked; bounded by what deflate can reach and by MAX_MEMBER."""
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, min(len(data) * MAX_INFLATE, MAX_MEMBER) + 1)
+    except zlib.error:
+        raise Unreadable("the deflated data set is damaged") from None
+
+
+def read_slowly(entry: Entry) -> Header:
+    """The header by pydicom's own parser: every syntax, every odd file. Raises Unreadable with the reason."""
+    content, size = entry.head(MAX_HEADER)
+    start = find_start(content)
+    try:
+        syntax, body = file_meta(content, start)
+    except Puzzling:
+        raise Unreadable("damaged: the file meta information cannot be read") from None
+    header = Header(entry, {}, syntax, size)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        header.inflated = content = inflate(entry.read(body, size))
+        header.size, start = len(content), -1
+    dataset, position = _parse(content, force=start <= 0)
+    _collect(dataset, header.raw)
+    header.syntax = syntax or _guess_syntax(dataset)
+    _find_pixels(header, content, position, dataset)
+    if header.raw.keys() & {tags.FRAMES} or dataset.keys() & {tags.FRAME_GROUPS, tags.SHARED_GROUPS}:
+        header.dataset = dataset
+    return header
+
+
+def _parse(content: bytes, force: bool) -> tuple[pydicom.Dataset, int]:
+    """The data set before the pixels and the offset at which reading stopped."""
+    stream = BytesIO(content)
+    try:
+        with quiet():
+            return pydicom.dcmread(stream, stop_before_pixels=True, force=force), stream.tell()
+    except RecursionError:
+        raise Unreadable("damaged: sequences nested without end") from None
+    except Exception:
+        # Whatever pydicom says here may quote a value; the reason is enough.
+        raise Unreadable("damaged: the data elements cannot be told apart") from None
+
+
+def _guess_syntax(dataset: pydicom.Dataset) -> str:
+    implicit, little = dataset.original_encoding
+    if not little:
+        return str(ExplicitVRBigEndian)
+    return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
+
+
+def _collect(dataset: pydicom.Dataset, raw: dict[int, bytes]) -> None:
+    big_endian = not dataset.original_encoding[1]
+    for tag in dataset.keys() & (tags.WANTED | tags.SEQUENCES):
+        try:
+            element = dataset.get_item(tag)
+            value, vr = element.value, str(element.VR or "UN")
+            if tag in tags.SEQUENCES:
+                raw[int(tag)] = b""
+            elif isinstance(value, bytes):
+                raw[int(tag)] = tags.normal_form(tag, vr, value, big_endian)
+            elif value is not None:
+                raw[int(tag)] = str(value).encode("latin-1", "replace")
+        except Exception:
+            raise Unreadable("damaged: a data element cannot be read") from None
+        if tag == tags.PADDING:
+            raw[tags.PADDING_VR] = vr.encode()
+
+
+def _find_pixels(header: Header, content: bytes, position: int, dataset: pydicom.Dataset) -> None:
+    """Tag, offset and length of the pixel element that stands at `position`, if there is one."""
+    implicit, little = dataset.original_encoding
+    order = "little" if little else "big"
+    piece = content[position : position + 12]
+    if len(piece) < 8:
+        return
+    tag = int.from_bytes(piece[0:2], order) << 16 | int.from_bytes(piece[2:4], order)
+    if tag not in PIXEL_TAGS:
+        return
+    long_form = not implicit and piece[4:6] in LONG
+    if not implicit and not long_form:
+        raise Unreadable("damaged: the pixel element has an impossible value representation")
+    header.pixel_tag = tag
+    header.pixel_vr = piece[4:6].decode() if long_form else "OW"
+    header.pixel_offset = position + (12 if long_form else 8)
+    header.pixel_length = int.from_bytes(piece[8:12] if long_form else piece[4:8], order)

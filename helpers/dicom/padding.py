@@ -1,0 +1,123 @@
+"""Which values mean "outside the scan circle": what the tag says, what the corners show, and where they disagree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from helpers.dicom import tags
+from helpers.dicom.frames import Frame, image_format
+from helpers.dicom.load import scale_of
+from helpers.findings import Finding
+from helpers.hounsfield import Padding, radius
+
+LOWEST_AIR = -1024  # HU; scanners clip air here, so a constant of this value may be air or filler
+CORNER = 4  # pixels: a filler is constant over a square of this size in a corner
+
+
+def find_padding(hu: np.ndarray, frames: list[Frame]) -> tuple[Padding | None, list[Finding]]:
+    """The rule for the field outside, and a finding that says where it comes from; (None, []) when all was measured.
+
+    hu: the volume in the order of `frames`. Only the corners, and where needed a few whole slices, are looked at.
+    """
+    if tags.text(frames[0].header.raw.get(tags.MODALITY)) != "CT":
+        return None, []
+    tagged = [_tagged_range(frame) for frame in frames]
+    constants = _corner_constants(hu)
+    from_tag = [_scaled(pair, frame, hu.dtype) if pair else None for pair, frame in zip(tagged, frames)]
+    explained = [
+        value is not None and pair is not None and pair[0] <= value <= pair[1]
+        for value, pair in zip(constants, from_tag)
+    ]
+    fillers = [None if known else value for value, known in zip(constants, explained)]
+    beyond = None
+    values = {value for value in fillers if value is not None}
+    if values and max(values) > LOWEST_AIR:
+        fillers = [value if value is not None and value <= LOWEST_AIR else None for value in fillers]
+    if any(value == LOWEST_AIR for value in fillers):
+        beyond = _circle(hu, fillers)
+        if beyond is None:
+            fillers = [None if value == LOWEST_AIR else value for value in fillers]
+    # A tag that no corner shows is believed only where it means something below all tissue.
+    believed = [
+        pair if pair is not None and (known or pair[1] <= -950) else None for pair, known in zip(from_tag, explained)
+    ]
+    ranges = tuple(
+        tuple(part for part in (pair, (value, value) if value is not None else None) if part is not None)
+        for pair, value in zip(believed, fillers)
+    )
+    findings = _say(frames, tagged, from_tag, believed, explained, fillers)
+    if not any(ranges):
+        return None, findings
+    if any(pair is not None for pair in believed):
+        beyond = beyond if any(explained) is False and beyond is not None else None
+    return Padding(ranges, beyond), findings
+
+
+def _tagged_range(frame: Frame) -> tuple[int, int] | None:
+    """PixelPaddingValue up to its range limit, as stored values; the bits are read by the sign of the pixels.
+
+    A value written as US for signed pixels (63536 for -2000) is the same two bytes, so it comes out right.
+    """
+    raw = frame.header.raw
+    low = tags.unsigned(raw.get(tags.PADDING))
+    if low is None:
+        return None
+    high = tags.unsigned(raw.get(tags.PADDING_LIMIT))
+    _, _, allocated, _, signed = image_format(frame.header)
+    if allocated != 16 and allocated != 8:
+        return None
+    ends = [low, low if high is None else high]
+    if signed:
+        ends = [end - 65536 if end > 32767 else end for end in ends]
+    return min(ends), max(ends)
+
+
+def _scaled(pair: tuple[int, int], frame: Frame, dtype: np.dtype) -> tuple[float, float]:
+    slope, intercept = scale_of(frame)
+    ends = [
+        float(np.dtype(np.float32 if dtype.kind == "f" else np.float64).type(end * slope + intercept)) for end in pair
+    ]
+    return min(ends), max(ends)
+
+
+def _corner_constants(hu: np.ndarray) -> list[float | None]:
+    """For every slice the lowest value that fills one of its corners; None where no corner is constant."""
+    size = min(CORNER, hu.shape[1], hu.shape[2])
+    corners = [hu[:, :size, :size], hu[:, :size, -size:], hu[:, -size:, :size], hu[:, -size:, -size:]]
+    flat = [corner.reshape(len(hu), -1) for corner in corners]
+    constant = np.stack([corner.min(axis=1) == corner.max(axis=1) for corner in flat])
+    lowest = np.where(constant, np.stack([corner[:, 0] for corner in flat]).astype(np.float64), np.inf).min(axis=0)
+    return [float(value) if np.isfinite(value) else None for value in lowest]
+
+
+def _circle(hu: np.ndarray, fillers: list[float | None]) -> float | None:
+    """The radius beyond which everything is filler, if that is a circle as a scanner cuts it; else None."""
+    distance = radius(*hu.shape[1:])
+    radii = []
+    for k in sorted({0, len(hu) // 2, len(hu) - 1}):
+        if fillers[k] is None:
+            return None
+        other = hu[k] != fillers[k]
+        radii.append(float(distance[other].max()) if other.any() else 0.0)
+    half = min(hu.shape[1:]) / 2
+    return max(radii) if 0.7 * half < max(radii) < 1.1 * half else None
+
+
+def _say(frames, tagged, from_tag, believed, explained, fillers) -> list[Finding]:
+    """One finding that tells which rule was used and whether the tag and the image agree."""
+    parts = []
+    shown = next((k for k, pair in enumerate(tagged) if pair is not None), None)
+    if shown is not None:
+        (low, high), (hu_low, hu_high) = tagged[shown], from_tag[shown]
+        what = f"{low}" if low == high else f"{low} to {high}"
+        parts.append(f"PixelPaddingValue {what} (= {hu_low:g}{'' if low == high else f' to {hu_high:g}'} HU)")
+        if frames[shown].header.raw.get(tags.PADDING_VR) == b"US" and low < 0:
+            parts[-1] += f", written as {low + 65536} with the wrong sign"
+        if not any(explained):
+            parts[-1] += ", which no corner shows" + ("" if believed[shown] else " and which was not used")
+    values = sorted({value for value in fillers if value is not None})
+    if values:
+        parts.append(f"constant {', '.join(f'{value:g}' for value in values)} HU in the corners")
+    if not parts:
+        return []
+    return [Finding("padding", f"Outside the scan circle: {'; '.join(parts)}.")]

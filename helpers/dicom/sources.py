@@ -1,0 +1,187 @@
+"""Where the bytes are: files of a folder, one file, a list of files, or the members of a zip archive.
+
+Every entry answers the same three questions: its name, its first bytes, its whole content. A zip member has the path
+``archive.zip/inner/name``, so that a path alone is enough to find it again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Deflate cannot expand by more than 1032 to 1 (RFC 1951: 258 bytes from two bits); a larger promise is a lie.
+MAX_INFLATE = 1032
+# The most that one zip member or one deflated file may unpack to.
+MAX_MEMBER = 2 << 30
+
+
+class Unreadable(Exception):
+    """This one file cannot be used; the text is the reason, to be shown beside its name."""
+
+
+class FileEntry:
+    """One file on disk."""
+
+    __slots__ = ("name", "path")
+
+    def __init__(self, path: str, name: str):
+        self.path = path
+        self.name = name
+
+    def head(self, count: int) -> tuple[bytes, int]:
+        """The first `count` bytes and the size of the whole content."""
+        try:
+            handle = os.open(self.path, OPEN_FLAGS)
+        except OSError as error:
+            raise Unreadable(f"cannot be opened ({os.strerror(error.errno or 0)})") from None
+        try:
+            return os.read(handle, count), os.fstat(handle).st_size
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
+        finally:
+            os.close(handle)
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes from `offset` on; fewer at the end of the file."""
+        try:
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 (unbuffered, one read)
+                file.seek(offset)
+                return file.read(count)
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
+
+
+class ZipEntry:
+    """One member of a zip archive; unpacked in memory when it is asked for."""
+
+    __slots__ = ("archive", "member", "name", "path", "size")
+
+    def __init__(self, archive: str, info: zipfile.ZipInfo, name: str):
+        self.archive = archive
+        self.member = info.filename
+        self.size = info.file_size
+        self.path = str(Path(archive) / info.filename)
+        self.name = name
+        if info.file_size > max(info.compress_size, 1) * MAX_INFLATE or info.file_size > MAX_MEMBER:
+            raise Unreadable("claims to unpack to more bytes than it can hold")
+
+    def _unpack(self, count: int) -> bytes:
+        try:
+            with zipfile.ZipFile(self.archive) as archive, archive.open(self.member) as file:
+                return file.read(count)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError):
+            raise Unreadable("cannot be unpacked: the archive is damaged, encrypted or of an unknown method") from None
+
+    def head(self, count: int) -> tuple[bytes, int]:
+        return self._unpack(count), self.size
+
+    def read(self, offset: int, count: int) -> bytes:
+        return self._unpack(min(offset + count, self.size))[offset:]
+
+
+Entry = FileEntry | ZipEntry
+Skipped = list[tuple[str, str]]
+
+
+def _walk(folder: str, prefix: str, depth: int, entries: list[Entry], skipped: Skipped) -> None:
+    try:
+        with os.scandir(folder) as listing:
+            children = sorted(listing, key=lambda child: child.name)
+    except OSError as error:
+        skipped.append((prefix or ".", f"folder cannot be opened ({os.strerror(error.errno or 0)})"))
+        return
+    for child in children:
+        name = prefix + child.name
+        try:
+            if child.is_dir(follow_symlinks=False):
+                if depth > 64:
+                    skipped.append((name, "folders nested more than 64 deep are not followed"))
+                else:
+                    _walk(child.path, name + "/", depth + 1, entries, skipped)
+            elif child.is_file():
+                if child.name.lower().endswith(".zip"):
+                    _add_zip(child.path, name + "/", entries, skipped)
+                else:
+                    entries.append(FileEntry(child.path, name))
+            elif child.is_dir():
+                skipped.append((name, "a link to a folder is not followed; give that folder itself"))
+            else:
+                # Opening a pipe or a device could wait for ever.
+                skipped.append((name, "not a regular file"))
+        except OSError as error:
+            skipped.append((name, f"cannot be looked at ({os.strerror(error.errno or 0)})"))
+
+
+def _add_zip(path: str, prefix: str, entries: list[Entry], skipped: Skipped) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(archive.infolist(), key=lambda info: info.filename)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, RuntimeError, UnicodeError):
+        skipped.append((prefix.rstrip("/"), "not a readable zip archive"))
+        return
+    for info in members:
+        if info.is_dir():
+            continue
+        try:
+            entries.append(ZipEntry(path, info, prefix + info.filename))
+        except Unreadable as error:
+            skipped.append((prefix + info.filename, str(error)))
+
+
+def _entry(path: Path, name: str, entries: list[Entry], skipped: Skipped) -> None:
+    """One named file, or a member of an archive, appended to `entries`."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        archive = next((parent for parent in path.parents if parent.is_file()), None)
+        if archive is None:
+            skipped.append((name, "no such file"))
+            return
+        member = PurePosixPath(*path.relative_to(archive).parts).as_posix()
+        found: list[Entry] = []
+        _add_zip(str(archive), archive.name + "/", found, skipped)
+        chosen = [entry for entry in found if isinstance(entry, ZipEntry) and entry.member == member]
+        entries.extend(chosen)
+        if not chosen:
+            skipped.append((name, "no such member in the archive"))
+        return
+    if stat.S_ISDIR(mode):
+        _walk(str(path), name + "/", 0, entries, skipped)
+    elif not stat.S_ISREG(mode):
+        skipped.append((name, "not a regular file"))
+    elif path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        _add_zip(str(path), "", entries, skipped)
+    else:
+        entries.append(FileEntry(str(path), name))
+
+
+def list_entries(source: str | os.PathLike | Iterable[str | os.PathLike]) -> tuple[list[Entry], Skipped]:
+    """All files of a source, in the order of their names, and what is no file with the reason.
+
+    source: a folder (searched with its sub-folders), a zip archive, one file, or a list of these.
+    """
+    entries: list[Entry] = []
+    skipped: Skipped = []
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.is_dir():
+            _walk(str(path), "", 0, entries, skipped)
+        else:
+            _entry(path, path.name, entries, skipped)
+        return entries, skipped
+    paths = [Path(item) for item in source]
+    names = [path.name for path in paths]
+    doubled = len(set(names)) < len(names)
+    seen: set[str] = set()
+    for path in paths:
+        name = f"{path.parent.name}/{path.name}" if doubled else path.name
+        key = str(path)
+        if key not in seen:  # the same path given twice is one file
+            seen.add(key)
+            _entry(path, name, entries, skipped)
+    return entries, skipped

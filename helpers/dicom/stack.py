@@ -1,0 +1,223 @@
+"""Frames of one group -> their order along the slice normal, the affine, and everything uneven about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from helpers.dicom import tags
+from helpers.dicom.frames import Frame, image_format
+from helpers.findings import Finding, plural, some
+
+SAME_PLACE = 1e-3  # mm: two slices nearer than this lie at the same position
+TILT = 0.1  # degrees: smaller angles are rounding of the tags
+
+
+@dataclass
+class Stack:
+    """Slices in order. places: for every distance along the normal the frames found there (several: duplicates).
+
+    affine: (slice, row, column, 1) -> LPS mm for the slices as they are; whole: for the grid with missing slices put
+    in; slots: the index of every place on that grid. blocking: findings that forbid a volume (unless gaps are kept).
+    """
+
+    places: list[list[Frame]]
+    affine: np.ndarray
+    whole: np.ndarray
+    slots: list[int]
+    tilt: float = 0.0
+    step: float = 1.0
+    findings: list[Finding] = field(default_factory=list)
+    blocking: list[Finding] = field(default_factory=list)
+    gaps: list[Finding] = field(default_factory=list)
+    fillable: bool = True
+
+    @property
+    def frames(self) -> list[Frame]:
+        return [frame for place in self.places for frame in place]
+
+
+def normal_of(orientation: tuple[float, ...]) -> np.ndarray:
+    """The unit vector across a slice: row direction x column direction (PS3.3 C.7.6.2.1.1)."""
+    return np.cross(orientation[:3], orientation[3:])
+
+
+def distances(frames: list[Frame]) -> np.ndarray:
+    """Position of every frame along the normal of the group, in mm."""
+    orientation = frames[0].geometry.orientation
+    return np.array([frame.position for frame in frames]) @ normal_of(orientation)
+
+
+def has_geometry(frames: list[Frame]) -> bool:
+    """True when every frame says where it is and how it is turned."""
+    return frames[0].geometry.orientation is not None and all(frame.position is not None for frame in frames)
+
+
+def place_text(position: np.ndarray) -> str:
+    """A patient position for a sentence."""
+    return "(" + ", ".join(f"{round(float(value), 3) + 0.0:g}" for value in position) + ") mm"
+
+
+def arrange(frames: list[Frame]) -> Stack:
+    """Sort the frames of one group along their normal and judge the result. Reads no pixels, refuses nothing."""
+    rows, columns, *_ = image_format(frames[0].header)
+    if not has_geometry(frames):
+        return _without_geometry(frames)
+    along = distances(frames)
+    order = np.argsort(along, kind="stable")
+    along = along[order]
+    breaks = np.flatnonzero(np.diff(along) > SAME_PLACE) + 1
+    ordered = [frames[i] for i in order]
+    edges = [0, *breaks.tolist(), len(ordered)]
+    places = (
+        [ordered[a:b] for a, b in zip(edges, edges[1:])] if len(edges) < len(ordered) + 1 else [[f] for f in ordered]
+    )
+    positions = np.array([place[0].position for place in places])
+    stack = Stack(places, np.eye(4), np.eye(4), list(range(len(places))))
+    _note_doubles(stack)
+    steps = np.diff(along[edges[:-1]])
+    if len(places) == 1:
+        _single(stack, positions[0])
+    else:
+        _note_steps(stack, positions, steps)
+        _note_line(stack, positions, min(_spacing(frames[0])))
+    if frames[0].geometry.spacing is None:
+        stack.findings.append(Finding("no_geometry", "PixelSpacing is absent: 1 mm is put in its place."))
+    return stack
+
+
+def _spacing(frame: Frame) -> tuple[float, float]:
+    return frame.geometry.spacing or (1.0, 1.0)
+
+
+def _affine(frame: Frame, origin: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """PS3.3 equation C.7.6.2.1-1 with the columns in the order slice, row, column."""
+    orientation, (between_rows, between_columns) = frame.geometry.orientation, _spacing(frame)
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = np.array(orientation[3:]) * between_rows  # one row further: down the column direction
+    affine[:3, 2] = np.array(orientation[:3]) * between_columns  # one column further: along the row direction
+    affine[:3, 3] = origin
+    return affine
+
+
+def _thickness(frame: Frame) -> float | None:
+    value = frame.thickness if frame.thickness is not None else tags.number(frame.header.raw.get(tags.SLICE_THICKNESS))
+    return value if value is not None and 1e-6 < value < 1e6 else None
+
+
+def _without_geometry(frames: list[Frame]) -> Stack:
+    """One picture without position may be looked at; several have no order."""
+    between_rows, between_columns = _spacing(frames[0])
+    affine = np.diag([_thickness(frames[0]) or 1.0, between_rows, between_columns, 1.0])[[2, 1, 0, 3]]
+    stack = Stack([[frame] for frame in frames], affine, affine, list(range(len(frames))), step=affine[2, 0])
+    names = tuple(frame.name for frame in frames)
+    if len(frames) > 1:
+        text = (
+            f"{plural(len(frames), 'slice')} without ImagePositionPatient or orientation have no order: {some(names)}."
+        )
+        stack.blocking.append(Finding("no_geometry", text, names))
+    else:
+        spacing = "" if frames[0].geometry.spacing else ", and without PixelSpacing (1 mm is put in its place)"
+        stack.findings.append(Finding("no_geometry", f"A picture without a place in the patient{spacing}.", names))
+        stack.findings.append(_single_finding(frames[0]))
+    return stack
+
+
+def _single_finding(frame: Frame) -> Finding:
+    thickness = _thickness(frame)
+    why = f"SliceThickness, {thickness:g} mm" if thickness else "1 mm, as SliceThickness is absent"
+    return Finding("single_slice", f"One slice has no neighbour: its depth is taken from {why}.", (frame.name,))
+
+
+def _single(stack: Stack, position: np.ndarray) -> None:
+    frame = stack.places[0][0]
+    stack.step = _thickness(frame) or 1.0
+    stack.affine = stack.whole = _affine(frame, position, normal_of(frame.geometry.orientation) * stack.step)
+    stack.findings.append(_single_finding(frame))
+
+
+def _note_doubles(stack: Stack) -> None:
+    """Several frames in one plane: duplicates to be compared, unless they lie beside one another."""
+    for place in stack.places:
+        if len(place) == 1:
+            continue
+        names = tuple(frame.name for frame in place)
+        where = place_text(np.array(place[0].position))
+        apart = np.ptp(np.array([frame.position for frame in place]), axis=0).max()
+        if apart > max(0.01 * min(_spacing(place[0])), SAME_PLACE):
+            text = f"{some(names)} lie in one plane but {apart:.3g} mm beside one another."
+            stack.blocking.append(Finding("mixed", text, names))
+        else:
+            stack.findings.append(Finding("duplicate", f"{some(names)} have the same position {where}.", names))
+
+
+def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
+    """Affine, tilt, missing slices and uneven distances."""
+    first = stack.places[0][0]
+    base = float(np.sort(steps)[(len(steps) - 1) // 2])  # the lower median: one gap among two steps is still a gap
+    times = np.maximum(np.rint(steps / base), 1).astype(int)
+    off = np.abs(steps - times * base)
+    gap = (times > 1) & (off <= 0.05 * base)
+    uneven = np.flatnonzero((off > np.maximum(0.01 * base, 0.01)) & ~gap)
+    single = np.where(gap, times, 1)
+    stack.slots = [0, *np.cumsum(single).tolist()]
+    stack.affine = _affine(first, positions[0], (positions[-1] - positions[0]) / len(steps))
+    stack.whole = _affine(first, positions[0], (positions[-1] - positions[0]) / single.sum())
+    stack.step = float(steps.sum() / single.sum())
+    for k in np.flatnonzero(gap):
+        stack.gaps.append(_gap_finding(stack, positions, int(k), int(times[k])))
+    if uneven.size:
+        names = tuple(stack.places[k + 1][0].name for k in uneven)
+        text = (
+            f"Slice distances run from {steps.min():.4g} to {steps.max():.4g} mm; "
+            f"{plural(len(uneven), 'step')} differ from the usual {base:.4g} mm, the first before {names[0]}."
+        )
+        far = off[uneven].max() > 0.1 * base or (times[uneven] > 1).any()
+        (stack.gaps if far else stack.findings).append(Finding("uneven_spacing", text, names))
+        stack.fillable = not far
+    if not stack.gaps:
+        _note_sparse(stack, first, base)
+    _note_tilt(stack, first)
+
+
+def _gap_finding(stack: Stack, positions: np.ndarray, k: int, times: int) -> Finding:
+    before, after = stack.places[k][0].name, stack.places[k + 1][0].name
+    missing = [positions[k] + (positions[k + 1] - positions[k]) * i / times for i in range(1, times)]
+    where = some([place_text(position) for position in missing])
+    text = f"{plural(times - 1, 'slice')} missing between {before} and {after}, at {where}."
+    return Finding("missing_slice", text, (before, after))
+
+
+def _note_sparse(stack: Stack, first: Frame, base: float) -> None:
+    thickness = _thickness(first)
+    if thickness and base >= 1.999 * thickness:
+        text = f"Slices {thickness:g} mm thick lie {base:.4g} mm apart: what is between them was not imaged, or is missing."
+        stack.findings.append(Finding("sparse", text))
+
+
+def _note_tilt(stack: Stack, first: Frame) -> None:
+    normal = normal_of(first.geometry.orientation)
+    step = stack.affine[:3, 0]
+    angle = float(np.degrees(np.arctan2(np.linalg.norm(np.cross(step, normal)), step @ normal)))
+    if angle > TILT:
+        stack.tilt = angle
+        text = (
+            f"The slices are tilted by {angle:.2f} degrees against the table's direction; the affine keeps the shear."
+        )
+        stack.findings.append(Finding("tilt", text))
+
+
+def _note_line(stack: Stack, positions: np.ndarray, pixel: float) -> None:
+    """First pixels that do not lie on one line: a table that moved sideways, or slices of two scans."""
+    line = positions[-1] - positions[0]
+    part = (positions - positions[0]) @ line / (line @ line)
+    off = np.linalg.norm(positions - positions[0] - part[:, None] * line, axis=1)
+    worst = int(np.argmax(off))
+    if off[worst] > max(0.1 * pixel, 0.01):
+        name = stack.places[worst][0].name
+        text = f"The slices do not lie on one line: {name} is {off[worst]:.3g} mm beside it."
+        (stack.blocking if off[worst] > 0.5 * pixel else stack.findings).append(
+            Finding("uneven_spacing", text, (name,))
+        )

@@ -1,0 +1,158 @@
+"""The elements that matter for a volume, and how their values are written (PS3.5 section 6.2, PS3.6)."""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from pydicom.charset import TEXT_VR_DELIMS, convert_encodings, decode_bytes
+
+MEDIA_CLASS = 0x00020002
+TRANSFER_SYNTAX = 0x00020010
+CHARACTER_SET = 0x00080005
+IMAGE_TYPE = 0x00080008
+SOP_CLASS = 0x00080016
+SOP_INSTANCE = 0x00080018
+ACQUISITION_TIME = 0x00080032
+CONTENT_TIME = 0x00080033
+ACQUISITION_DATETIME = 0x0008002A
+MODALITY = 0x00080060
+MANUFACTURER = 0x00080070
+SERIES_DESCRIPTION = 0x0008103E
+MODEL = 0x00081090
+BODY_PART = 0x00180015
+SLICE_THICKNESS = 0x00180050
+KVP = 0x00180060
+ECHO_TIME = 0x00180081
+ECHO_NUMBER = 0x00180086
+SPACING_BETWEEN = 0x00180088
+TRIGGER_TIME = 0x00181060
+KERNEL = 0x00181210
+PATIENT_POSITION = 0x00185100
+B_VALUE = 0x00189087
+MOSAIC_COUNT = 0x0019100A
+STUDY_UID = 0x0020000D
+SERIES_UID = 0x0020000E
+ACQUISITION_NUMBER = 0x00200012
+INSTANCE_NUMBER = 0x00200013
+POSITION = 0x00200032
+ORIENTATION = 0x00200037
+FRAME_OF_REFERENCE = 0x00200052
+TEMPORAL_POSITION = 0x00200100
+CARDIAC_PHASE = 0x00209241
+SAMPLES = 0x00280002
+PHOTOMETRIC = 0x00280004
+PLANAR = 0x00280006
+FRAMES = 0x00280008
+ROWS = 0x00280010
+COLUMNS = 0x00280011
+PIXEL_SPACING = 0x00280030
+BITS_ALLOCATED = 0x00280100
+BITS_STORED = 0x00280101
+HIGH_BIT = 0x00280102
+SIGNED = 0x00280103
+PADDING = 0x00280120
+PADDING_LIMIT = 0x00280121
+BURNED_IN = 0x00280301
+WINDOW_CENTRE = 0x00281050
+WINDOW_WIDTH = 0x00281051
+INTERCEPT = 0x00281052
+SLOPE = 0x00281053
+RESCALE_TYPE = 0x00281054
+LOSSY = 0x00282110
+MODALITY_LUT = 0x00283000
+SHARED_GROUPS = 0x52009229
+FRAME_GROUPS = 0x52009230
+FLOAT_PIXELS = 0x7FE00008
+DOUBLE_PIXELS = 0x7FE00009
+PIXELS = 0x7FE00010
+
+# Not an element: the value representation that PixelPaddingValue was written with (US and SS mean different numbers).
+PADDING_VR = -1
+
+NUMBERS = frozenset(
+    {
+        SAMPLES,
+        PLANAR,
+        ROWS,
+        COLUMNS,
+        BITS_ALLOCATED,
+        BITS_STORED,
+        HIGH_BIT,
+        SIGNED,
+        PADDING,
+        PADDING_LIMIT,
+        MOSAIC_COUNT,
+    }
+)
+WANTED = NUMBERS | frozenset(
+    {
+        MEDIA_CLASS, TRANSFER_SYNTAX, CHARACTER_SET, IMAGE_TYPE, SOP_CLASS, SOP_INSTANCE, ACQUISITION_TIME, CONTENT_TIME,
+        ACQUISITION_DATETIME, MODALITY, MANUFACTURER, SERIES_DESCRIPTION, MODEL, BODY_PART, SLICE_THICKNESS, KVP,
+        ECHO_TIME, ECHO_NUMBER, SPACING_BETWEEN, TRIGGER_TIME, KERNEL, PATIENT_POSITION, B_VALUE, STUDY_UID,
+        SERIES_UID, ACQUISITION_NUMBER, INSTANCE_NUMBER, POSITION, ORIENTATION, FRAME_OF_REFERENCE, TEMPORAL_POSITION,
+        CARDIAC_PHASE, PHOTOMETRIC, FRAMES, PIXEL_SPACING, BURNED_IN, WINDOW_CENTRE, WINDOW_WIDTH, INTERCEPT, SLOPE,
+        RESCALE_TYPE, LOSSY,
+    }
+)  # fmt: skip
+SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
+
+BINARY_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
+
+
+def text(value: bytes | None) -> str:
+    """The characters of an element without the padding of PS3.5; empty when the element is absent."""
+    return "" if value is None else value.decode("latin-1").strip(" \0")
+
+
+def numbers(value: bytes | None) -> tuple[float, ...]:
+    """The finite numbers of a DS or IS element; empty when the element is absent, blank or holds anything else."""
+    if not value:
+        return ()
+    try:
+        found = tuple(map(float, value.decode("ascii").strip(" \0").split("\\")))
+    except ValueError:
+        return ()
+    return found if all(map(math.isfinite, found)) and b"_" not in value else ()
+
+
+def number(value: bytes | None) -> float | None:
+    """The first number of a DS or IS element, or None."""
+    found = numbers(value)
+    return found[0] if found else None
+
+
+def unsigned(value: bytes | None) -> int | None:
+    """A US element (two bytes, little endian), or None."""
+    return value[0] | value[1] << 8 if value is not None and len(value) >= 2 else None
+
+
+def normal_form(tag: int, vr: str, value: bytes, big_endian: bool = False) -> bytes:
+    """The bytes of an element as this package keeps them: texts for DS, IS, CS..., two little-endian bytes for US.
+
+    vr is the value representation that stands in the file; some writers use another than the standard's.
+    """
+    code = BINARY_FORMATS.get(vr)
+    if code is not None:
+        size = struct.calcsize(code)
+        values = struct.unpack(
+            f"{'>' if big_endian else '<'}{len(value) // size}{code}", value[: len(value) // size * size]
+        )
+        if tag in NUMBERS:
+            return b"".join((int(v) & 0xFFFF).to_bytes(2, "little") for v in values)
+        return "\\".join(repr(v) for v in values).encode()
+    if tag in NUMBERS and vr in ("DS", "IS"):
+        return b"".join((int(v) & 0xFFFF).to_bytes(2, "little") for v in numbers(value))
+    if tag in NUMBERS and big_endian:
+        return value[1::-1] if len(value) >= 2 else value
+    return value
+
+
+def decoded(value: bytes | None, character_set: bytes | None) -> str:
+    """A free text in the character set the file names (PS3.5 section 6.1); odd bytes become question marks."""
+    names = text(character_set).split("\\")
+    try:
+        encodings = convert_encodings([name.strip() for name in names])
+        return decode_bytes(value or b"", encodings, TEXT_VR_DELIMS).strip(" \0")
+    except Exception:
+        return text(value).encode("ascii", "replace").decode()

@@ -1,0 +1,157 @@
+"""The headers of little-endian files, element by element: a data element is a tag, maybe a VR, a length and a value.
+
+PS3.5 section 7.1 fixes the layout. Only tags and lengths are looked at until a wanted element comes by; nothing is
+guessed: whatever does not follow the rules ends in `Puzzling`, and pydicom's parser takes that file.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+
+from helpers.dicom import tags
+from helpers.dicom.sources import Unreadable
+
+UNDEFINED = 0xFFFFFFFF
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+# Value representations with a two-byte length; all others have two reserved bytes and a four-byte length.
+SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+EXPLICIT = Struct("<HH2sH").unpack_from
+IMPLICIT = Struct("<HHI").unpack_from
+LENGTH = Struct("<I").unpack_from
+PIXEL_TAGS = frozenset({tags.PIXELS, tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS})
+DEEPEST = 16
+
+
+class Puzzling(Exception):
+    """The bytes do not follow the simple rules (or are cut off): a more patient parser is needed."""
+
+
+class Element(NamedTuple):
+    """One top-level data element: where it begins, where its value begins, and the value's length in bytes."""
+
+    tag: int
+    vr: bytes
+    begin: int
+    start: int
+    length: int
+
+
+def find_start(data: bytes) -> int:
+    """Where the first element stands: behind the preamble, or at 0 where a file has none (PS3.10 section 7.1)."""
+    if data[128:132] == b"DICM":
+        return 132
+    if len(data) >= 16 and data[:2] in (b"\x02\x00", b"\x08\x00") and data[3] == 0:
+        # A file without preamble begins with group 2 or 8, and then a value representation or a small length.
+        if data[4:6] in SHORT or int.from_bytes(data[4:8], "little") < 256:
+            return 0
+    raise Unreadable("not a DICOM file")
+
+
+def file_meta(data: bytes, start: int) -> tuple[str, int]:
+    """Transfer syntax and the offset of the data set. Group 2 is always explicit little endian (PS3.10 section 7.1)."""
+    syntax, position = "", start
+    try:
+        while data[position : position + 2] == b"\x02\x00":
+            group, number, vr, length = EXPLICIT(data, position)
+            position += 8
+            if vr in LONG:
+                (length,) = LENGTH(data, position)
+                position += 4
+            elif vr not in SHORT:
+                raise Puzzling
+            if number == 0x0010:
+                syntax = tags.text(data[position : position + length])
+            position += length
+    except Exception as error:
+        if isinstance(error, Puzzling):
+            raise
+        raise Puzzling from None
+    return syntax, position
+
+
+def _skip_sequence(data: bytes, position: int, explicit: bool, depth: int) -> int:
+    """The offset behind a sequence of undefined length whose first item stands at `position`."""
+    while True:
+        group, number, length = IMPLICIT(data, position)
+        tag = group << 16 | number
+        position += 8
+        if tag == SEQUENCE_END:
+            return position
+        if tag != ITEM:
+            raise Puzzling
+        if length != UNDEFINED:
+            position += length
+        else:
+            position = _skip_item(data, position, explicit, depth)
+
+
+def _skip_item(data: bytes, position: int, explicit: bool, depth: int) -> int:
+    if depth > DEEPEST:
+        raise Puzzling
+    while True:
+        group, number, length = IMPLICIT(data, position)
+        tag = group << 16 | number
+        if tag == ITEM_END:
+            return position + 8
+        position += 8
+        inner = explicit
+        if explicit:
+            vr = data[position - 4 : position - 2]
+            if vr in SHORT:
+                length >>= 16
+            elif vr in LONG:
+                (length,) = LENGTH(data, position)
+                position += 4
+                inner = vr != b"UN"  # PS3.5 section 6.2.2: UN of undefined length holds implicit elements
+            else:
+                raise Puzzling
+        if length != UNDEFINED:
+            position += length
+        else:
+            position = _skip_sequence(data, position, inner, depth + 1)
+
+
+def walk(data: bytes, position: int, explicit: bool) -> list[Element]:
+    """All top-level elements up to and with PixelData. Raises Puzzling where the simple rules do not suffice.
+
+    data: the beginning of the content; every element before the pixels must lie within it.
+    """
+    elements: list[Element] = []
+    add, end, last = elements.append, len(data), 0
+    try:
+        while position < end:
+            begin = position
+            if explicit:
+                group, number, vr, length = EXPLICIT(data, position)
+                position += 8
+                if vr in LONG:
+                    (length,) = LENGTH(data, position)
+                    position += 4
+                elif vr not in SHORT:
+                    raise Puzzling
+            else:
+                group, number, length = IMPLICIT(data, position)
+                vr = b""
+                position += 8
+            tag = group << 16 | number
+            if tag <= last:  # the standard wants rising tags; anything else may be a slip of a length
+                raise Puzzling
+            last = tag
+            add(Element(tag, vr, begin, position, length))
+            if tag in PIXEL_TAGS:
+                return elements
+            if length != UNDEFINED:
+                position += length
+            elif vr in (b"SQ", b"UN", b""):
+                position = _skip_sequence(data, position, explicit and vr != b"UN", 0)
+            else:
+                raise Puzzling
+    except Puzzling:
+        raise
+    except Exception:
+        raise Puzzling from None
+    if position != end:
+        raise Puzzling
+    return elements
