@@ -8,6 +8,8 @@ from importlib import import_module
 from numbers import Number
 from pkgutil import iter_modules
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -34,7 +36,7 @@ class Answer:
         if isinstance(wanted, str):
             return isinstance(given, str) and given.strip().casefold() == wanted.casefold()
         if isinstance(wanted, bool):
-            return bool(given) is wanted and not isinstance(given, str)
+            return isinstance(given, bool | np.bool_) and bool(given) is wanted
         if isinstance(wanted, Number):
             return abs(float(given) - float(wanted)) <= self.tolerance
         return len(given) == len(wanted) and all(self._same(w, g) for w, g in zip(wanted, given))
