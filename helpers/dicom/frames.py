@@ -130,7 +130,14 @@ def frames_of(header: Header) -> list[Frame]:
     raw = header.raw.get
     geometry = _geometry(raw(tags.ORIENTATION), raw(tags.PIXEL_SPACING))
     slope, intercept = cached_number(raw(tags.SLOPE)), cached_number(raw(tags.INTERCEPT))
+    check_scale(slope, intercept)
     return [Frame(header, 0, position_of(raw(tags.POSITION)), geometry, slope, intercept)]
+
+
+def check_scale(slope: float | None, intercept: float | None) -> None:
+    """Raises Broken for a rescale that would wipe out every value."""
+    if (slope is not None and not 1e-12 < abs(slope) < 1e12) or (intercept is not None and abs(intercept) > 1e12):
+        raise Broken("RescaleSlope or RescaleIntercept is no number that could be meant")
 
 
 @lru_cache(maxsize=4096)

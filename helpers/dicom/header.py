@@ -87,7 +87,7 @@ def read_slowly(entry: Entry) -> Header:
     content, size = entry.head(MAX_HEADER)
     start = find_start(content)
     try:
-        syntax, body = file_meta(content, start)
+        syntax, _, body = file_meta(content, start)
     except Puzzling:
         raise Unreadable("damaged: the file meta information cannot be read") from None
     header = Header(entry, {}, syntax, size)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from helpers.dicom import fast
+from helpers.dicom.decoding import decoded_slices
 from helpers.dicom.frames import Frame, image_format
 from helpers.dicom.pixels import stored_values
+from helpers.dicom.rescale import Overflow, rescale_in_place, rescale_into, scale_of, unreadable
 from helpers.dicom.sources import Unreadable
-from helpers.findings import DicomSeriesError, Finding
-from helpers.hounsfield import INT16
+from helpers.findings import DicomSeriesError, Finding, plural, some
 
 TYPES = (np.dtype(np.int16), np.dtype(np.float32), np.dtype(np.float64))
-
-
-class Overflow(Exception):
-    """A value does not fit int16: everything has to be read as float32."""
-
-
-def scale_of(frame: Frame) -> tuple[float, float]:
-    """(slope, intercept) of a frame, 1 and 0 where they are missing (which is a finding)."""
-    if frame.slope is None or frame.intercept is None:
-        return 1.0, 0.0
-    return frame.slope, frame.intercept
 
 
 def whole_scales(frames: list[Frame]) -> bool:
@@ -66,44 +59,70 @@ def load(
         wanted = out.dtype
     try:
         volume = np.empty(shape, wanted) if out is None else out
-        return volume, _fill(volume, frames, slots, progress)
+        return volume, _fill(volume, frames, slots, workers, progress)
     except Overflow:
         if dtype is not None or out is not None:
             raise DicomSeriesError("Some values in HU do not fit int16; use dtype=np.float32.") from None
         volume = np.empty(shape, np.float32)
-        return volume, _fill(volume, frames, slots, progress)
+        return volume, _fill(volume, frames, slots, workers, progress)
     except MemoryError:
         raise DicomSeriesError(f"A volume of {shape} does not fit the memory of this machine.") from None
 
 
-def _fill(volume, frames, slots, progress) -> list[Finding]:
-    pairs = list(zip(frames, slots))
-    for frame, slot in progress(pairs, total=len(pairs)) if progress else pairs:
+def _fill(
+    volume: np.ndarray, frames: list[Frame], slots: list[int], workers: int, progress: Callable[..., Iterable] | None
+) -> list[Finding]:
+    """Read all slices; direct ones by threads, the others decoded, by processes where `workers` asks for them."""
+    plain = [(frame, slot) for frame, slot in zip(frames, slots) if fast.direct(frame)]
+    coded = [(frame, slot) for frame, slot in zip(frames, slots) if not fast.direct(frame)]
+    unclean: list[str] = []
+    done = _by_threads(volume, plain, workers, progress is not None, unclean)
+    done = itertools.chain(done, decoded_slices(volume, coded, workers))
+    done = progress(done, total=len(frames)) if progress else done
+    for _ in done:
+        pass
+    if not unclean:
+        return []
+    text = (
+        f"Bits above BitsStored were set in {plural(len(unclean), 'slice')} and were removed: {some(sorted(unclean))}."
+    )
+    return [Finding("bits", text, tuple(sorted(unclean)))]
+
+
+def _by_threads(volume, pairs, workers: int, often: bool, unclean: list[str]) -> Iterator[int]:
+    """Read plain slices into their slots; yields once per slice."""
+    if workers <= 1 or len(pairs) < 2 * workers:
+        yield from _block(volume, pairs, unclean)
+        return
+    size = 4 if often else -(-len(pairs) // (4 * workers))
+    blocks = [pairs[k : k + size] for k in range(0, len(pairs), size)]
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(lambda block: list(_block(volume, block, unclean)), block) for block in blocks]
         try:
-            rescale_into(volume[slot], stored_values(frame), *scale_of(frame))
+            for future in futures:
+                yield from future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _block(volume: np.ndarray, pairs: list[tuple[Frame, int]], unclean: list[str]) -> Iterator[int]:
+    scratch = None if volume.dtype == np.int16 else np.empty(volume.shape[1:], np.int16)
+    for frame, slot in pairs:
+        target = volume[slot]
+        words = target if scratch is None else scratch
+        try:
+            fast.read_direct(frame, words)
         except Unreadable as error:
             raise unreadable(frame, error) from None
-    return []
-
-
-def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
-    """The error of one file as an error of the series."""
-    return DicomSeriesError(f"{frame.name}: {error}.", [Finding("broken", f"{frame.name}: {error}.", (frame.name,))])
-
-
-def rescale_into(target: np.ndarray, stored: np.ndarray, slope: float, intercept: float) -> None:
-    """HU of one slice into `target`, rounded once at most. Raises Overflow when int16 cannot hold a value."""
-    if target.dtype == np.int16:
-        ends = [int(end) * int(slope) + int(intercept) for end in (stored.min(), stored.max())]
-        if min(ends) < INT16.min or max(ends) > INT16.max:
-            raise Overflow
-        wide = stored.astype(np.int64) if stored.dtype.itemsize > 1 or slope != 1 else stored.astype(np.int32)
-        target[...] = wide * int(slope) + int(intercept)
-    elif slope == 1 and float(intercept).is_integer():
-        target[...] = stored
-        target += target.dtype.type(intercept)
-    else:
-        target[...] = stored.astype(np.float64) * slope + intercept
+        values, low, high, dirty = fast.tidy(words, frame)
+        if dirty:
+            unclean.append(frame.name)
+        if scratch is None:
+            rescale_in_place(target, values, low, high, *scale_of(frame))
+        else:
+            rescale_into(target, values, *scale_of(frame))
+        yield slot
 
 
 def same_pixels(one: Frame, other: Frame) -> bool:

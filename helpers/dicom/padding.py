@@ -6,7 +6,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame, image_format
-from helpers.dicom.load import scale_of
+from helpers.dicom.rescale import scale_of
 from helpers.findings import Finding
 from helpers.hounsfield import Padding, radius
 

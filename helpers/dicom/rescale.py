@@ -1,10 +1,14 @@
-"""What the headers say about the numbers: is there a Hounsfield scale, is it the same for all slices, was it lossy?"""
+"""Stored values -> Hounsfield units, and what the headers say about that: is there a scale, is it the same everywhere?"""
 
 from __future__ import annotations
 
+import numpy as np
+
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame
-from helpers.findings import Finding, plural, some
+from helpers.dicom.sources import Unreadable
+from helpers.findings import DicomSeriesError, Finding, plural, some
+from helpers.hounsfield import INT16
 
 
 def _names(frames: list[Frame], all_frames: list[Frame]) -> tuple[str, ...]:
@@ -62,3 +66,47 @@ LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", 
 def is_lossy(frame: Frame) -> bool:
     """True when the transfer syntax itself is a lossy one."""
     return frame.header.syntax in LOSSY_SYNTAXES
+
+
+class Overflow(Exception):
+    """A value does not fit int16: everything has to be read as float32."""
+
+
+def scale_of(frame: Frame) -> tuple[float, float]:
+    """(slope, intercept) of a frame, 1 and 0 where they are missing (which is a finding)."""
+    return 1.0 if frame.slope is None else frame.slope, 0.0 if frame.intercept is None else frame.intercept
+
+
+def rescale_in_place(
+    target: np.ndarray, values: np.ndarray, low: int, high: int, slope: float, intercept: float
+) -> None:
+    """HU over the stored values of the same memory; int16 arithmetic where no intermediate result can leave it."""
+    slope, intercept = int(slope), int(intercept)
+    ends = low * slope + intercept, high * slope + intercept
+    if min(ends) < INT16.min or max(ends) > INT16.max:
+        raise Overflow
+    if slope == 1 and high <= INT16.max and INT16.min <= intercept <= INT16.max:
+        if intercept:
+            target += np.int16(intercept)
+    else:
+        target[...] = values.astype(np.int64) * slope + intercept
+
+
+def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
+    """The error of one file as an error of the series."""
+    return DicomSeriesError(f"{frame.name}: {error}.", [Finding("broken", f"{frame.name}: {error}.", (frame.name,))])
+
+
+def rescale_into(target: np.ndarray, stored: np.ndarray, slope: float, intercept: float) -> None:
+    """HU of one slice into `target`, rounded once at most. Raises Overflow when int16 cannot hold a value."""
+    if target.dtype == np.int16:
+        ends = [int(end) * int(slope) + int(intercept) for end in (stored.min(), stored.max())]
+        if min(ends) < INT16.min or max(ends) > INT16.max:
+            raise Overflow
+        wide = stored.astype(np.int64) if stored.dtype.itemsize > 1 or slope != 1 else stored.astype(np.int32)
+        target[...] = wide * int(slope) + int(intercept)
+    elif slope == 1 and stored.dtype.itemsize < 4 and float(intercept).is_integer() and abs(intercept) < 1 << 23:
+        target[...] = stored
+        target += target.dtype.type(intercept)
+    else:
+        target[...] = stored.astype(np.float64) * slope + intercept

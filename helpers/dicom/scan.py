@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from helpers.dicom import tags
+from helpers.dicom.fast import Reader
 from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, image_format
 from helpers.dicom.groups import Group, group
-from helpers.dicom.header import Header, read_slowly
+from helpers.dicom.header import Header
 from helpers.dicom.rescale import header_findings
 from helpers.dicom.sources import Entry, Unreadable, list_entries
 from helpers.dicom.stack import Stack, arrange
@@ -132,9 +133,10 @@ def scan_folder(path: Source) -> SeriesList:
 
 def headers(entries: list[Entry], skips: list[Skip]) -> Iterable[Header]:
     """The header of every entry that has one; the others go to `skips`."""
+    reader = Reader()
     for entry in entries:
         try:
-            yield read_slowly(entry)
+            yield reader.read(entry)
         except Unreadable as error:
             skips.append(Skip(entry.name, str(error)))
 

@@ -7,6 +7,7 @@ guessed: whatever does not follow the rules ends in `Puzzling`, and pydicom's pa
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as StructError
 from typing import NamedTuple
 
 from helpers.dicom import tags
@@ -49,12 +50,13 @@ def find_start(data: bytes) -> int:
     raise Unreadable("not a DICOM file")
 
 
-def file_meta(data: bytes, start: int) -> tuple[str, int]:
-    """Transfer syntax and the offset of the data set. Group 2 is always explicit little endian (PS3.10 section 7.1)."""
-    syntax, position = "", start
+def file_meta(data: bytes, start: int) -> tuple[str, list[Element], int]:
+    """Transfer syntax, elements and end of group 2, which is always explicit little endian (PS3.10 section 7.1)."""
+    syntax, position, elements = "", start, []
     try:
         while data[position : position + 2] == b"\x02\x00":
-            group, number, vr, length = EXPLICIT(data, position)
+            begin = position
+            _, number, vr, length = EXPLICIT(data, position)
             position += 8
             if vr in LONG:
                 (length,) = LENGTH(data, position)
@@ -63,12 +65,13 @@ def file_meta(data: bytes, start: int) -> tuple[str, int]:
                 raise Puzzling
             if number == 0x0010:
                 syntax = tags.text(data[position : position + length])
+            elements.append(Element(0x00020000 | number, vr, begin, position, length))
             position += length
-    except Exception as error:
-        if isinstance(error, Puzzling):
-            raise
+    except StructError:
         raise Puzzling from None
-    return syntax, position
+    if position > len(data):
+        raise Puzzling
+    return syntax, elements, position
 
 
 def _skip_sequence(data: bytes, position: int, explicit: bool, depth: int) -> int:
@@ -148,9 +151,7 @@ def walk(data: bytes, position: int, explicit: bool) -> list[Element]:
                 position = _skip_sequence(data, position, explicit and vr != b"UN", 0)
             else:
                 raise Puzzling
-    except Puzzling:
-        raise
-    except Exception:
+    except StructError:
         raise Puzzling from None
     if position != end:
         raise Puzzling
