@@ -19,10 +19,11 @@ except ImportError as error:  # pragma: no cover - the extra is always there in 
     raise ImportError("helpers.pacs needs pynetdicom: install this project with its extra `pacs`.") from error
 
 from helpers.pacs.archive import Archive, PacsError, TransferInterrupted
+from helpers.pacs.fetching import get
 from helpers.pacs.log import Message, MessageLog
 from helpers.pacs.query import echo, find
+from helpers.pacs.sending import store
 from helpers.pacs.server import local_server
-from helpers.pacs.transfer import get, store
 
 __all__ = [
     "Archive",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -89,7 +90,7 @@ def associate(
     entity.acse_timeout = entity.dimse_timeout = archive.timeout
     entity.network_timeout = max(60.0, archive.timeout)
     connected: list[bool] = []
-    watch = [(evt.EVT_CONN_OPEN, lambda event: connected.append(True))]
+    watch = [(evt.EVT_CONN_OPEN, lambda event: connected.append(True)), (evt.EVT_CONN_OPEN, send_at_once)]
     association = entity.associate(
         archive.host,
         archive.port,
@@ -130,6 +131,13 @@ def retrying(archive: Archive, attempt: Callable[[], Result], done: Callable[[],
                 raise
             time.sleep(archive.pause * 2**tries)
             tries += 1
+
+
+def send_at_once(event: evt.Event) -> None:
+    """Switch TCP's collecting of small packets off: a request is two writes, and the second would wait 40 ms for the
+    receipt of the first (Nagle's algorithm against delayed acknowledgement), which is most of the time of a slice."""
+    with suppress(AttributeError, OSError):  # the socket may be gone already; without the option it is only slower
+        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def accepted(association: Association, sop_class: str, role: str = "scu") -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def _named(source: object) -> list[tuple[Path, str]]:
 
 def _look(path: Path, name: str) -> Outgoing | tuple[str, str, str]:
     try:
-        header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+        header = _quiet_read(path, stop_before_pixels=True, specific_tags=_TAGS)
         syntax = header.file_meta.get("TransferSyntaxUID")
         values = [str(header.get(tag) or "") for tag in _TAGS]
     except InvalidDicomError:
@@ -85,9 +86,16 @@ def _look(path: Path, name: str) -> Outgoing | tuple[str, str, str]:
     return Outgoing(path, name, sop_class, str(syntax), instance, series, study)
 
 
+def _quiet_read(path: Path, **how) -> Dataset:
+    """dcmread without its warnings: they quote values, which may be the patient's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dcmread(path, **how)
+
+
 def read_whole(path: Path) -> Dataset:
     """The data set of a file whose pixel data is complete; ValueError when it was cut short."""
-    dataset = dcmread(path)
+    dataset = _quiet_read(path)
     wanted = _pixel_bytes(dataset)
     if wanted is not None and len(dataset.PixelData) < wanted:
         raise ValueError("its pixel data is cut short")
@@ -143,3 +151,8 @@ def is_whole(path: Path, instance: str) -> bool:
         return path.is_file() and read_whole(path).SOPInstanceUID == instance
     except Exception:  # any damage means: fetch it again
         return False
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names of a list, for a sentence."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")

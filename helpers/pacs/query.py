@@ -231,9 +231,7 @@ def _date(keyword: str, value: object) -> str:
         return value.strftime("%Y%m%d")
     text = re.sub(r"^(\d{4})-(\d\d)-(\d\d)$", r"\1\2\3", str(value))
     if not re.fullmatch(r"(\d{8})?(-(\d{8})?)?", text):
-        raise ValueError(
-            f"{keyword} does not understand its value: write a date as 20260131, 2026-01-31 or datetime.date."
-        )
+        raise ValueError(f"{keyword} is no date as given: write 20260131, 2026-01-31 or a datetime.date.")
     return text
 
 

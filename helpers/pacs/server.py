@@ -22,7 +22,7 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from helpers.pacs.archive import Archive
+from helpers.pacs.archive import Archive, send_at_once
 from helpers.pacs.files import clean_parts, safe_uid, write_atomically
 from helpers.pacs.log import MessageLog
 from helpers.pacs.query import UNIQUE_KEYS
@@ -73,7 +73,12 @@ def local_server(
             StudyRootQueryRetrieveInformationModelGet,
         ):
             entity.add_supported_context(sop_class)
-        handlers = [(evt.EVT_C_STORE, shelf.keep), (evt.EVT_C_FIND, shelf.search), (evt.EVT_C_GET, shelf.hand_out)]
+        handlers = [
+            (evt.EVT_CONN_OPEN, send_at_once),
+            (evt.EVT_C_STORE, shelf.keep),
+            (evt.EVT_C_FIND, shelf.search),
+            (evt.EVT_C_GET, shelf.hand_out),
+        ]
         handlers += log.handlers("archive") if log else []
         server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         try:
