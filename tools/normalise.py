@@ -29,7 +29,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         cell.source = "\n".join(line.rstrip() for line in cell.source.rstrip().splitlines())
         if cell.cell_type != "code":
             continue
-        cell.outputs = [kept for output in cell.outputs if (kept := _normalise_output(output)) is not None]
+        cell.outputs = _joined([kept for output in cell.outputs if (kept := _normalise_output(output)) is not None])
         ran = cell.outputs or cell.execution_count is not None
         count += bool(ran)
         cell.execution_count = count if ran else None
@@ -48,6 +48,17 @@ def _normalise_output(output: NotebookNode) -> NotebookNode | None:
             return None
         output.data = NotebookNode({mime: output.data[mime] for mime in sorted(output.data)})
     return output
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Make one output of printed text that arrived in pieces; where it is cut depends on the speed of the machine."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def main() -> int:
