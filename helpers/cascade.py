@@ -109,6 +109,24 @@ def _numbers(node, tag: str) -> list[float]:
     return [float(number) for number in node.findtext(tag).split()]
 
 
+def ask_stage(window: np.ndarray, plan: CascadePlan, stage: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """What the stumps of one stage say of a single window (s, s) `uint8` of the cascade's size: (values, votes), (k,)
+    each.
+
+    A value is the weighted sum of the feature's boxes, divided by area and standard deviation of the window, so that
+    neither brightness nor contrast of the picture changes it.
+    """
+    asked, side = plan.stages[stage], plan.window
+    if window.shape != (side, side):
+        raise ValueError(f"The window has shape {window.shape}; this cascade looks at {side} x {side} pixels.")
+    table = integral_image(window)
+    one = _Windows(table.ravel(), np.zeros(1, int), np.full(1, side + 1), np.zeros((1, 4), int))
+    spread = max(float(window[1:-1, 1:-1].std()), 1e-9)
+    sums = np.array([one.feature(plan.features[feature])[0] for feature in asked.feature])
+    values = sums / ((side - 2) ** 2 * spread)
+    return values, np.where(values < asked.split, asked.low, asked.high)
+
+
 def run_cascade(grey: np.ndarray, plan: CascadePlan, scale: float = 1.1) -> Funnel:
     """Slide the window over the grey image (h, w) `uint8` at every size and follow the windows through the stages.
 

@@ -7,11 +7,16 @@ each scene also holds patches without a face from the same source. Where they li
 are easier and more uniform than photographs: they show how to measure, not how good a detector is out there.
 """
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from skimage import data
+
+from helpers.faces import FaceError
+from helpers.images import read_image
 
 CELL = 120
 """A scene is a grid of square cells of this side in pixels, each with at most one face."""
@@ -45,6 +50,37 @@ def compose_scenes(count: int = 8, seed: int = 3) -> list[Scene]:
         _compose(ground, patches[9 * k : 9 * k + 9], patches[100 + 2 * k : 102 + 2 * k], random)
         for k, ground in enumerate(grounds[:count])
     ]
+
+
+def read_annotated(folder: Path) -> list[Scene]:
+    """Photographs with marked faces: the files in `folder`/images and `folder`/annotations.csv (image,x,y,w,h; pixels).
+
+    Every picture is returned, sorted by name; one that the table does not mention has no face. Raises `FaceError` when
+    the table lacks a column, holds a box that is none, or names a picture that is not there; `ImageError` for a picture
+    that cannot be read.
+    """
+    pictures = sorted(path for path in (folder / "images").iterdir() if path.is_file() and path.name[0] != ".")
+    boxes = {path.name: [] for path in pictures}
+    with (folder / "annotations.csv").open(newline="", encoding="utf-8-sig") as table:
+        for number, row in enumerate(csv.DictReader(table), start=2):
+            name, box = _marked(row, number)
+            if name not in boxes:
+                raise FaceError(f"annotations.csv, line {number}: there is no picture '{name}' in the folder images.")
+            boxes[name].append(box)
+    return [Scene(read_image(path), np.array(boxes[path.name], dtype=int).reshape(-1, 4)) for path in pictures]
+
+
+def _marked(row: dict, number: int) -> tuple[str, list[int]]:
+    try:
+        box = [round(float(row[column])) for column in ("x", "y", "w", "h")]
+        name = row["image"]
+    except KeyError as missing:
+        raise FaceError(f"annotations.csv has no column {missing}; its first line must be image,x,y,w,h.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise FaceError(f"annotations.csv, line {number}: x, y, w and h must be numbers.") from None
+    if box[2] <= 0 or box[3] <= 0:
+        raise FaceError(f"annotations.csv, line {number}: width and height must be above 0.")
+    return name, box
 
 
 def _compose(ground: np.ndarray, faces: np.ndarray, others: np.ndarray, random: np.random.Generator) -> Scene:
