@@ -148,6 +148,8 @@ def mediastinum(a: Anatomy, x, y, z):
     great = np.hypot((x - 3.0) / half, (y + 3.0) / 40.0) * half - half
     septum = np.abs(x - 4.0) - 5.0 - 9.0 * np.clip((-y - 62.0) / 22.0, 0.0, 1.0) ** 2
     out = smooth_min(smooth_min(column, great, 9.0), septum, 12.0)
+    aorta = np.hypot(x - 24.0, y - 41.0) - 12.0 + 0.25 * np.maximum(z - 62.0, 0.0)
+    out = smooth_min(out, aorta, 9.0)
     out = smooth_min(out, heart(a, x, y, z, 4.0), 12.0)
     for side in (RIGHT, LEFT):
         q = np.sqrt(((x - side * 30.0) / 17.0) ** 2 + ((y - 9.0) / 17.0) ** 2 + ((z - 12.0) / 27.0) ** 2)
