@@ -95,7 +95,7 @@ class Worker:
                     raise Broken("the decoder crashed on these pixel data")
                 got += count
             if same:
-                rescale_in_place(volume[slot], stored, int(stored.min()), int(stored.max()), *scale_of(frame))
+                rescale_in_place(volume[slot], stored, *scale_of(frame))
             else:
                 rescale_into(volume[slot], stored, *scale_of(frame))
 

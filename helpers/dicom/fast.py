@@ -17,7 +17,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Broken, Frame, image_format
-from helpers.dicom.header import Header, read_slowly
+from helpers.dicom.header import Header, Shared, once, read_slowly
 from helpers.dicom.sources import OPEN_FLAGS, Entry, FileEntry, Unreadable
 from helpers.dicom.walk import LONG, PIXEL_TAGS, Element, Puzzling, file_meta, find_start, walk
 
@@ -42,6 +42,7 @@ class Template:
         self.elements = elements
         self.changing: set[int] = set()
         self.data = data
+        self.pixel_vr = elements[-1].vr.decode() or "OW"
         self._build()
 
     def learn(self, data: bytes, elements: list[Element]) -> None:
@@ -75,6 +76,7 @@ class Template:
                 elif tag in tags.WANTED or tag in tags.SEQUENCES:
                     put(self.constant, tag, vr, self.data[start : start + length])
         self.tail = run
+        self.shared = Shared(frozenset(self.elements[k].tag for k in self.changing))
         self.odd = any(self.elements[k].vr not in (b"", *expected_vr(self.elements[k].tag)) for k in self.changing)
 
     def match(self, data: bytes, entry: Entry, size: int) -> Header | None:
@@ -106,7 +108,9 @@ class Template:
             return None
         position += len(self.tail)
         last = self.elements[-1]
-        return Header(entry, raw, self.syntax, size, position, last.length, last.tag, last.vr.decode() or "OW")
+        return Header(
+            entry, raw, self.syntax, size, position, last.length, last.tag, self.pixel_vr, None, None, self.shared
+        )
 
 
 def expected_vr(tag: int) -> tuple[bytes, ...]:
@@ -204,13 +208,13 @@ class Reader:
 
 def direct(frame: Frame) -> bool:
     """True when the pixels of a frame may be read straight into a 16-bit slot."""
-    header = frame.header
-    return (
-        enabled
-        and (header.syntax in PLAIN or header.inflated is not None)
-        and tags.unsigned(header.raw.get(tags.BITS_ALLOCATED)) == 16
-        and sys.byteorder == "little"
-    )
+    return enabled and sys.byteorder == "little" and _direct(frame.header)
+
+
+@once(tags.BITS_ALLOCATED)
+def _direct(header: Header) -> bool:
+    plain = header.syntax in PLAIN or header.inflated is not None
+    return plain and tags.unsigned(header.raw.get(tags.BITS_ALLOCATED)) == 16
 
 
 def read_direct(frame: Frame, slot: np.ndarray) -> None:
@@ -256,19 +260,21 @@ def _read_at(handle: int, view: memoryview, offset: int) -> int:
     return got
 
 
-def tidy(words: np.ndarray, frame: Frame) -> tuple[np.ndarray, int, int, bool]:
-    """The stored values in raw 16-bit words: (view of the right sign, lowest, highest, were there bits to clean).
+def tidy(words: np.ndarray, frame: Frame) -> tuple[np.ndarray, bool]:
+    """The stored values in raw 16-bit words: (view of the right sign, were there bits to clean).
 
     Bits above BitsStored are removed in place and the sign bit is spread, as pydicom does.
     """
     _, _, _, stored, signed = image_format(frame.header)
     values = words if signed else words.view(np.uint16)
-    low, high = int(values.min()), int(values.max())
     if stored == 16:
-        return values, low, high, False
-    least, most = (-(1 << stored - 1), (1 << stored - 1) - 1) if signed else (0, (1 << stored) - 1)
-    if least <= low and high <= most:
-        return values, low, high, False
-    np.left_shift(values, 16 - stored, out=values)
-    np.right_shift(values, 16 - stored, out=values)
-    return values, int(values.min()), int(values.max()), True
+        return values, False
+    if signed:
+        half = 1 << stored - 1
+        clean = values.min() >= -half and values.max() < half
+    else:
+        clean = values.max() < 1 << stored
+    if not clean:
+        np.left_shift(values, 16 - stored, out=values)
+        np.right_shift(values, 16 - stored, out=values)
+    return values, not clean

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from helpers.dicom import tags
-from helpers.dicom.header import NATIVE, UNDEFINED, Header
+from helpers.dicom.header import NATIVE, UNDEFINED, Header, once
 from helpers.dicom.sources import Unreadable
 
 # What is no slice of a volume, by the beginning of its SOP class UID (PS3.4 annex B, PS3.6 annex A).
@@ -116,22 +116,45 @@ def position_of(value: bytes | None) -> tuple[float, float, float] | None:
     return found if len(found) == 3 else None
 
 
-cached_number = lru_cache(maxsize=4096)(tags.number)
+class Plain(NamedTuple):
+    """What the frame of an ordinary single-frame file takes over from its header; needed: bytes of pixels, 0 unknown."""
+
+    geometry: Geometry
+    slope: float | None
+    intercept: float | None
+    needed: int
 
 
 def frames_of(header: Header) -> list[Frame]:
-    """All frames of one file. Raises Unreadable (or Localizer, Mosaic) with the reason when it is no part of a volume."""
+    """All frames of one file. Raises Unreadable (or a kind of it) with the reason when it is no part of a volume."""
+    if header.dataset is None:
+        plain = _plain(header)
+        if not plain.needed or header.size - header.pixel_offset < plain.needed:
+            check_size(header)
+        position = position_of(header.raw.get(tags.POSITION))
+        return [Frame(header, 0, position, plain.geometry, plain.slope, plain.intercept)]
+    from helpers.dicom.multiframe import multiframe
+
     check_kind(header)
     check_size(header)
-    if header.dataset is not None:
-        from helpers.dicom.multiframe import multiframe
+    return multiframe(header)
 
-        return multiframe(header)
+
+@once(
+    tags.SOP_CLASS, tags.MEDIA_CLASS, tags.IMAGE_TYPE, tags.MODALITY, tags.ROWS, tags.COLUMNS, tags.MOSAIC_COUNT,
+    tags.PHOTOMETRIC, tags.SAMPLES, tags.ORIENTATION, tags.PIXEL_SPACING, tags.SLOPE, tags.INTERCEPT, tags.BITS_ALLOCATED,
+    tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED,
+)  # fmt: skip
+def _plain(header: Header) -> Plain:
+    """Everything that a series says the same way in each file, checked."""
+    check_kind(header)
+    check_size(header)
     raw = header.raw.get
     geometry = _geometry(raw(tags.ORIENTATION), raw(tags.PIXEL_SPACING))
-    slope, intercept = cached_number(raw(tags.SLOPE)), cached_number(raw(tags.INTERCEPT))
+    slope, intercept = tags.number(raw(tags.SLOPE)), tags.number(raw(tags.INTERCEPT))
     check_scale(slope, intercept)
-    return [Frame(header, 0, position_of(raw(tags.POSITION)), geometry, slope, intercept)]
+    rows, columns, allocated, _, _ = image_format(header)
+    return Plain(geometry, slope, intercept, rows * columns * allocated // 8 if header.syntax in NATIVE else 0)
 
 
 def check_scale(slope: float | None, intercept: float | None) -> None:
@@ -186,22 +209,22 @@ def frame_count(header: Header) -> int:
     return int(count)
 
 
+@once(tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED, tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED)
 def image_format(header: Header) -> tuple[int, int, int, int, bool]:
     """(rows, columns, bits allocated, bits stored, signed) of one frame. Raises Broken when they cannot be true."""
-    value = [tags.unsigned(header.raw.get(tag)) for tag in (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED)]
-    if None in value:
+    raw = header.raw.get
+    rows, columns, allocated = (tags.unsigned(raw(tag)) for tag in (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED))
+    if rows is None or columns is None or allocated is None:
         raise Broken("Rows, Columns or BitsAllocated is missing")
-    rows, columns, allocated = value
-    stored = tags.unsigned(header.raw.get(tags.BITS_STORED)) or allocated
-    signed = tags.unsigned(header.raw.get(tags.SIGNED)) or 0
+    stored, sign = tags.unsigned(raw(tags.BITS_STORED)) or allocated, tags.unsigned(raw(tags.SIGNED)) or 0
     if not rows or not columns:
         raise Broken("an image without rows or columns")
-    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or signed > 1:
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or sign > 1:
         raise Broken(f"{stored} bits stored in {allocated} allocated is no format of a CT or MR image")
-    high = tags.unsigned(header.raw.get(tags.HIGH_BIT))
+    high = tags.unsigned(raw(tags.HIGH_BIT))
     if high is not None and high != stored - 1:
         raise Broken(f"HighBit {high} does not fit {stored} bits stored")
-    return rows, columns, allocated, stored, bool(signed)
+    return rows, columns, allocated, stored, bool(sign)
 
 
 def check_size(header: Header) -> None:

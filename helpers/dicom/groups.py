@@ -9,6 +9,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame, Geometry
+from helpers.dicom.header import Header, once
 from helpers.dicom.stack import SAME_PLACE, distances, has_geometry
 
 # Elements whose raw text must be equal within a group.
@@ -39,8 +40,7 @@ def group(frames: list[Frame]) -> list[Group]:
     """All groups, in the order in which their first frame came."""
     by_text: dict[tuple, list[Frame]] = defaultdict(list)
     for frame in frames:
-        raw = frame.header.raw.get
-        by_text[tuple(map(raw, SAME))].append(frame)
+        by_text[_series_key(frame.header)].append(frame)
     groups = [
         part
         for same in by_text.values()
@@ -58,18 +58,23 @@ def group(frames: list[Frame]) -> list[Group]:
     return groups
 
 
+@once(*SAME)
+def _series_key(header: Header) -> tuple:
+    return tuple(map(header.raw.get, SAME))
+
+
 def _by_geometry(frames: list[Frame]) -> list[list[Frame]]:
     """Frames of equal orientation and pixel spacing, within the rounding of the tags."""
     found: list[tuple[Geometry, list[Frame]]] = []
-    known: dict[Geometry, list[Frame]] = {}
+    known: dict[int, list[Frame]] = {}  # most frames share one Geometry object
     for frame in frames:
-        home = known.get(frame.geometry)
+        home = known.get(id(frame.geometry))
         if home is None:
             home = next((members for geometry, members in found if _alike(geometry, frame.geometry)), None)
             if home is None:
                 home = []
                 found.append((frame.geometry, home))
-            known[frame.geometry] = home
+            known[id(frame.geometry)] = home
         home.append(frame)
     return [members for _, members in found]
 

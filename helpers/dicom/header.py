@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 import zlib
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from io import BytesIO
+from typing import Any
 
 import pydicom
 from pydicom.uid import (
@@ -30,6 +33,41 @@ NATIVE = (
 MAX_HEADER = 64 << 20
 
 
+class Shared:
+    """What many headers have in common: every element but the `changing` ones is byte for byte the same in them."""
+
+    __slots__ = ("changing", "memo")
+
+    def __init__(self, changing: frozenset[int] = frozenset()):
+        self.changing = changing
+        self.memo: dict[Callable, Any] = {}
+
+    def __reduce__(self):
+        return Shared, (self.changing,)
+
+
+def once(*needed: int) -> Callable:
+    """Decorator for functions of a header that look only at the elements `needed`: once for all headers alike in them."""
+    elements = frozenset(needed)
+
+    def decorate(function: Callable) -> Callable:
+        @wraps(function)
+        def remembered(header: Header) -> Any:
+            shared = header.shared
+            if shared is None:
+                return function(header)
+            if function in shared.memo:
+                return shared.memo[function]
+            value = function(header)
+            if elements.isdisjoint(shared.changing):
+                shared.memo[function] = value
+            return value
+
+        return remembered
+
+    return decorate
+
+
 @dataclass(slots=True)
 class Header:
     """What one file says about itself.
@@ -49,6 +87,7 @@ class Header:
     pixel_vr: str = "OW"
     dataset: pydicom.Dataset | None = None
     inflated: bytes | None = field(default=None, repr=False)
+    shared: Shared | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

@@ -73,8 +73,9 @@ def _fill(
     volume: np.ndarray, frames: list[Frame], slots: list[int], workers: int, progress: Callable[..., Iterable] | None
 ) -> list[Finding]:
     """Read all slices; direct ones by threads, the others decoded, by processes where `workers` asks for them."""
-    plain = [(frame, slot) for frame, slot in zip(frames, slots) if fast.direct(frame)]
-    coded = [(frame, slot) for frame, slot in zip(frames, slots) if not fast.direct(frame)]
+    plain, coded = [], []
+    for frame, slot in zip(frames, slots):
+        (plain if fast.direct(frame) else coded).append((frame, slot))
     unclean: list[str] = []
     done = _by_threads(volume, plain, workers, progress is not None, unclean)
     done = itertools.chain(done, decoded_slices(volume, coded, workers))
@@ -115,11 +116,11 @@ def _block(volume: np.ndarray, pairs: list[tuple[Frame, int]], unclean: list[str
             fast.read_direct(frame, words)
         except Unreadable as error:
             raise unreadable(frame, error) from None
-        values, low, high, dirty = fast.tidy(words, frame)
+        values, dirty = fast.tidy(words, frame)
         if dirty:
             unclean.append(frame.name)
         if scratch is None:
-            rescale_in_place(target, values, low, high, *scale_of(frame))
+            rescale_in_place(target, values, *scale_of(frame))
         else:
             rescale_into(target, values, *scale_of(frame))
         yield slot

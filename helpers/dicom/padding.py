@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame, image_format
+from helpers.dicom.header import Header, once
 from helpers.dicom.rescale import scale_of
 from helpers.findings import Finding
 from helpers.hounsfield import Padding, radius
@@ -21,9 +24,9 @@ def find_padding(hu: np.ndarray, frames: list[Frame]) -> tuple[Padding | None, l
     """
     if tags.text(frames[0].header.raw.get(tags.MODALITY)) != "CT":
         return None, []
-    tagged = [_tagged_range(frame) for frame in frames]
+    tagged = [_tagged_range(frame.header) for frame in frames]
     constants = _corner_constants(hu)
-    from_tag = [_scaled(pair, frame, hu.dtype) if pair else None for pair, frame in zip(tagged, frames)]
+    from_tag = [_scaled(pair, scale_of(frame), hu.dtype) if pair else None for pair, frame in zip(tagged, frames)]
     explained = [
         value is not None and pair is not None and pair[0] <= value <= pair[1]
         for value, pair in zip(constants, from_tag)
@@ -53,29 +56,27 @@ def find_padding(hu: np.ndarray, frames: list[Frame]) -> tuple[Padding | None, l
     return Padding(ranges, beyond), findings
 
 
-def _tagged_range(frame: Frame) -> tuple[int, int] | None:
+@once(tags.PADDING, tags.PADDING_LIMIT, tags.SIGNED)
+def _tagged_range(header: Header) -> tuple[int, int] | None:
     """PixelPaddingValue up to its range limit, as stored values; the bits are read by the sign of the pixels.
 
     A value written as US for signed pixels (63536 for -2000) is the same two bytes, so it comes out right.
     """
-    raw = frame.header.raw
-    low = tags.unsigned(raw.get(tags.PADDING))
-    if low is None:
+    value = tags.unsigned(header.raw.get(tags.PADDING))
+    if value is None:
         return None
-    high = tags.unsigned(raw.get(tags.PADDING_LIMIT))
-    _, _, allocated, _, signed = image_format(frame.header)
-    if allocated != 16 and allocated != 8:
-        return None
-    ends = [low, low if high is None else high]
-    if signed:
+    limit = tags.unsigned(header.raw.get(tags.PADDING_LIMIT))
+    ends = [value, value if limit is None else limit]
+    if image_format(header)[4]:
         ends = [end - 65536 if end > 32767 else end for end in ends]
     return min(ends), max(ends)
 
 
-def _scaled(pair: tuple[int, int], frame: Frame, dtype: np.dtype) -> tuple[float, float]:
-    slope, intercept = scale_of(frame)
+@lru_cache(maxsize=1024)
+def _scaled(pair: tuple[int, int], scale: tuple[float, float], dtype: np.dtype) -> tuple[float, float]:
+    """The same range in HU, rounded the way the volume is."""
     ends = [
-        float(np.dtype(np.float32 if dtype.kind == "f" else np.float64).type(end * slope + intercept)) for end in pair
+        float(dtype.type(end * scale[0] + scale[1])) if dtype.kind == "f" else end * scale[0] + scale[1] for end in pair
     ]
     return min(ends), max(ends)
 

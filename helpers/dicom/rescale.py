@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame
+from helpers.dicom.header import Header, once
 from helpers.dicom.sources import Unreadable
 from helpers.findings import DicomSeriesError, Finding, plural, some
 from helpers.hounsfield import INT16
@@ -15,57 +18,72 @@ def _names(frames: list[Frame], all_frames: list[Frame]) -> tuple[str, ...]:
     return () if len(frames) == len(all_frames) else tuple(frame.name for frame in frames)
 
 
+class Facts(NamedTuple):
+    """What one header says about the meaning of its numbers."""
+
+    rescale_type: str
+    table: bool
+    inverted: bool
+    lossy: bool
+
+
+@once(tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY)
+def _facts(header: Header) -> Facts:
+    raw = header.raw.get
+    return Facts(
+        tags.text(raw(tags.RESCALE_TYPE)).upper(),
+        tags.MODALITY_LUT in header.raw,
+        tags.text(raw(tags.PHOTOMETRIC)) == "MONOCHROME1",
+        tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES,
+    )
+
+
 def header_findings(frames: list[Frame]) -> list[Finding]:
     """Findings about rescale, photometric interpretation and lossy compression; one of each kind at most."""
-    first = frames[0].header.raw
-    modality = tags.text(first.get(tags.MODALITY))
-    kinds = {tags.text(frame.header.raw.get(tags.RESCALE_TYPE)).upper() for frame in frames} - {"", "HU"}
+    modality = tags.text(frames[0].header.raw.get(tags.MODALITY))
+    facts = [_facts(frame.header) for frame in frames]
     findings: list[Finding] = []
     missing = [frame for frame in frames if frame.slope is None or frame.intercept is None]
     if missing:
-        text = (
-            f"RescaleSlope or RescaleIntercept is missing in {plural(len(missing), 'slice')}: these values are not HU."
-        )
+        which = {part for frame in missing for part in _absent(frame)}
+        text = f"{' and '.join(sorted(which))} missing in {plural(len(missing), 'slice')}: these values are not HU."
+        if len(which) == 1:
+            text = f"{which.pop()} is missing in {plural(len(missing), 'slice')}; whether the values are HU is open."
         findings.append(Finding("no_rescale", text, _names(missing, frames)))
+    kinds = {fact.rescale_type for fact in set(facts)} - {"", "HU"}
     if modality != "CT":
         findings.append(Finding("not_hu", f"Modality {modality or 'unknown'}: the values are not Hounsfield units."))
     elif kinds:
-        findings.append(
-            Finding("not_hu", f"RescaleType {', '.join(sorted(kinds))}: the values are not Hounsfield units.")
-        )
-    tables = [frame for frame in frames if tags.MODALITY_LUT in frame.header.raw]
-    if tables:
-        text = "A modality look-up table stands in the place of slope and intercept; it was not applied: not HU."
-        findings.append(Finding("not_hu", text, _names(tables, frames)))
-    inverted = [frame for frame in frames if tags.text(frame.header.raw.get(tags.PHOTOMETRIC)) == "MONOCHROME1"]
-    if inverted:
-        text = "MONOCHROME1: 0 is shown white. The values are kept as they are; only a display has to be inverted."
-        findings.append(Finding("monochrome1", text, _names(inverted, frames)))
-    lossy = [frame for frame in frames if tags.text(frame.header.raw.get(tags.LOSSY)) == "01" or is_lossy(frame)]
-    if lossy:
-        text = (
-            f"{plural(len(lossy), 'slice')} went through lossy compression: the values are near the measured ones only."
-        )
-        findings.append(Finding("lossy", text, _names(lossy, frames)))
+        names = ", ".join(sorted(kinds))
+        findings.append(Finding("not_hu", f"RescaleType {names}: the values are not Hounsfield units."))
+    for kind, attribute, text in SENTENCES:
+        those = [frame for frame, fact in zip(frames, facts) if getattr(fact, attribute)]
+        if those:
+            findings.append(Finding(kind, f"{plural(len(those), 'slice')} {text}", _names(those, frames)))
     scales = {(frame.slope, frame.intercept) for frame in frames}
     if len(scales) > 1 and not missing:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."
         findings.append(Finding("rescale_varies", text))
-    places = {tags.text(frame.header.raw.get(tags.FRAME_OF_REFERENCE)) for frame in frames}
+    places = {frame.header.raw.get(tags.FRAME_OF_REFERENCE) for frame in frames}
     if len(places) > 1:
         text = "Every slice names its own frame of reference (some de-identifiers do that); taken as one and the same."
         findings.append(Finding("frame_of_reference", text))
     return findings
 
 
+def _absent(frame: Frame) -> list[str]:
+    pairs = (("RescaleSlope", frame.slope), ("RescaleIntercept", frame.intercept))
+    return [name for name, value in pairs if value is None]
+
+
+SENTENCES = (
+    ("not_hu", "table", "with a modality look-up table in the place of slope and intercept; not applied: not HU."),
+    ("monochrome1", "inverted", "MONOCHROME1: 0 is shown white. Values are kept; only a display has to be inverted."),
+    ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
+)
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})
-
-
-def is_lossy(frame: Frame) -> bool:
-    """True when the transfer syntax itself is a lossy one."""
-    return frame.header.syntax in LOSSY_SYNTAXES
 
 
 class Overflow(Exception):
@@ -77,19 +95,28 @@ def scale_of(frame: Frame) -> tuple[float, float]:
     return 1.0 if frame.slope is None else frame.slope, 0.0 if frame.intercept is None else frame.intercept
 
 
-def rescale_in_place(
-    target: np.ndarray, values: np.ndarray, low: int, high: int, slope: float, intercept: float
-) -> None:
-    """HU over the stored values of the same memory; int16 arithmetic where no intermediate result can leave it."""
-    slope, intercept = int(slope), int(intercept)
-    ends = low * slope + intercept, high * slope + intercept
+def rescale_in_place(target: np.ndarray, values: np.ndarray, slope: float, intercept: float) -> None:
+    """HU over the stored values of the same 16-bit memory. Raises Overflow when int16 cannot hold a value.
+
+    values: `target` seen with the file's own sign. Only the end that the intercept can push out is looked for.
+    """
+    if slope == 1 and INT16.min <= intercept <= INT16.max:
+        shift = int(intercept)
+        if (shift < 0 and values.dtype.kind == "i" and int(values.min()) + shift < INT16.min) or (
+            (shift > 0 or values.dtype.kind == "u") and int(values.max()) + max(shift, 0) > INT16.max
+        ):
+            return _rescale_wide(target, values, 1, shift)
+        if shift:
+            target += np.int16(shift)
+        return None
+    return _rescale_wide(target, values, int(slope), int(intercept))
+
+
+def _rescale_wide(target: np.ndarray, values: np.ndarray, slope: int, intercept: int) -> None:
+    ends = [int(end) * slope + intercept for end in (values.min(), values.max())]
     if min(ends) < INT16.min or max(ends) > INT16.max:
         raise Overflow
-    if slope == 1 and high <= INT16.max and INT16.min <= intercept <= INT16.max:
-        if intercept:
-            target += np.int16(intercept)
-    else:
-        target[...] = values.astype(np.int64) * slope + intercept
+    target[...] = values.astype(np.int64) * slope + intercept
 
 
 def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
@@ -100,11 +127,7 @@ def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
 def rescale_into(target: np.ndarray, stored: np.ndarray, slope: float, intercept: float) -> None:
     """HU of one slice into `target`, rounded once at most. Raises Overflow when int16 cannot hold a value."""
     if target.dtype == np.int16:
-        ends = [int(end) * int(slope) + int(intercept) for end in (stored.min(), stored.max())]
-        if min(ends) < INT16.min or max(ends) > INT16.max:
-            raise Overflow
-        wide = stored.astype(np.int64) if stored.dtype.itemsize > 1 or slope != 1 else stored.astype(np.int32)
-        target[...] = wide * int(slope) + int(intercept)
+        _rescale_wide(target, stored, int(slope), int(intercept))
     elif slope == 1 and stored.dtype.itemsize < 4 and float(intercept).is_integer() and abs(intercept) < 1 << 23:
         target[...] = stored
         target += target.dtype.type(intercept)

@@ -6,6 +6,7 @@ import html
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from helpers.dicom import tags
@@ -44,15 +45,19 @@ class SeriesInfo:
     uid: str
     modality: str
     description: str
-    files: list[Path]
     n_slices: int
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     extent: tuple[float, float, float]
     tilt: float
     findings: list[Finding]
-    part: str = ""
-    stack: Stack | None = field(default=None, repr=False)
+    part: str
+    stack: Stack = field(repr=False)
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The files of this volume, sorted along the slice normal."""
+        return [Path(path) for path in dict.fromkeys(frame.header.entry.path for frame in self.stack.frames)]
 
     def __str__(self) -> str:
         spacing = " x ".join(f"{step:.4g}" for step in self.spacing)
@@ -155,12 +160,10 @@ def describe(member: Group) -> SeriesInfo:
     if member.sisters > 1:
         text = f"The series holds {member.sisters} sets of slices that are no one volume; this is one of them."
         findings.append(Finding("mixed", text))
-    files = list(dict.fromkeys(Path(frame.header.entry.path) for frame in stack.frames))
     return SeriesInfo(
         uid=tags.text(raw.get(tags.SERIES_UID)),
         modality=tags.text(raw.get(tags.MODALITY)),
         description=tags.decoded(raw.get(tags.SERIES_DESCRIPTION), raw.get(tags.CHARACTER_SET)),
-        files=files,
         n_slices=count,
         shape=(count, rows, columns),
         spacing=spacing,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,8 +63,6 @@ def read_series(
 def _choose(source: Source | SeriesInfo, series_uid: str | None) -> tuple[SeriesInfo, list[Skip]]:
     """The one series that is meant, and the files that were left out of it."""
     if isinstance(source, SeriesInfo):
-        if source.stack is None:
-            return _choose(source.files, source.uid)
         return source, []
     series = scan_folder(source)
     if series_uid is not None:
@@ -192,8 +188,3 @@ def _meta(frame: Frame, stack: Stack) -> dict[str, Any]:
         "files": [f.name for f in stack.frames],
     }
     return {key: value for key, value in meta.items() if value not in ("", None, [])}
-
-
-def read_first(folder: str | os.PathLike) -> CTVolume:
-    """The largest series of a folder; for quick looks only."""
-    return read_series(max(scan_folder(Path(folder)), key=lambda info: info.n_slices))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from functools import lru_cache
 
 from pydicom.charset import TEXT_VR_DELIMS, convert_encodings, decode_bytes
 
@@ -100,6 +101,7 @@ SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
 BINARY_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 
 
+@lru_cache(maxsize=8192)
 def text(value: bytes | None) -> str:
     """The characters of an element without the padding of PS3.5; empty when the element is absent."""
     return "" if value is None else value.decode("latin-1").strip(" \0")
