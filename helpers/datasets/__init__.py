@@ -19,6 +19,7 @@ from helpers.datasets.manifest import (
     cache_root,
     how_to_get,
     is_name,
+    keras_folder,
     load,
     lookup,
     own_root,
@@ -45,6 +46,9 @@ def places(name: str) -> list[tuple[str, Path, str | None]]:
     if dataset.cache:
         path = in_cache(dataset, cache_root())
         found.append((shown(cache_root()), path, fault(dataset, path)))
+    if dataset.keras_file:
+        path = keras_folder() / dataset.download_name
+        found.append(("Keras' folder", path, fault(dataset, path)))
     return found
 
 
@@ -56,8 +60,9 @@ def in_cache(dataset: DataSet, root: Path) -> Path:
 def find(name: str) -> Path | None:
     """The file or folder of a set that is whole, or None. Never downloads.
 
-    Looked for below MEDIMG_DATA first, then in the cache; size and checksum are compared (once for large files, then
-    remembered as long as the file does not change). Raises DatasetError when the manifest has no such name.
+    Looked for below MEDIMG_DATA first, then in the cache, and for weights in the folder of Keras as well; size and
+    checksum are compared (once for large files, then remembered as long as the file does not change). Raises
+    DatasetError when the manifest has no such name.
     """
     return next((path for _, path, wrong in places(name) if wrong is None), None)
 

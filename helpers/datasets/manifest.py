@@ -54,6 +54,8 @@ class DataSet:
     files: int = 0
     series_uid: str = ""
     instances_sha256: str = ""
+    aliases: tuple[str, ...] = ()
+    keras_file: bool = False
 
     @property
     def checksum(self) -> str | None:
@@ -103,7 +105,7 @@ def _entry(name: str, fields: dict) -> DataSet:
 
 def lookup(name: str) -> DataSet:
     """The set of that name; hyphens and underscores, capitals and small letters count as the same."""
-    known = {_plain(each): dataset for each, dataset in load().items()}
+    known = _by_name()
     if _plain(name) not in known:
         raise DatasetError(f"There is no data set {name!r}; known are {', '.join(load())}.")
     return known[_plain(name)]
@@ -111,7 +113,11 @@ def lookup(name: str) -> DataSet:
 
 def is_name(value: str) -> bool:
     """Whether the manifest has a set of that name."""
-    return _plain(value) in {_plain(each) for each in load()}
+    return _plain(value) in _by_name()
+
+
+def _by_name() -> dict[str, DataSet]:
+    return {_plain(name): dataset for dataset in load().values() for name in (dataset.name, *dataset.aliases)}
 
 
 def _plain(name: str) -> str:
@@ -129,6 +135,11 @@ def own_root() -> Path | None:
     named = os.environ.get("MEDIMG_DATA", "").strip()
     folder = Path(named).expanduser().resolve() if named else None
     return folder if folder is not None and folder.is_dir() else None
+
+
+def keras_folder() -> Path:
+    """Where Keras keeps the weights that it has downloaded itself."""
+    return Path(os.environ.get("KERAS_HOME", "").strip() or Path.home() / ".keras").expanduser() / "models"
 
 
 def shown(path: Path) -> str:
