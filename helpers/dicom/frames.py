@@ -1,4 +1,4 @@
-"""One header -> the frames it holds, each with its place in the patient and its rescale; or the reason why it has none."""
+"""One header -> the frames it holds, each with its place in the patient and its rescale; or why it has none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_PIXELS = 1 << 28
 
 
 class Geometry(NamedTuple):
-    """What the slices of one stack share: direction cosines along a row and down a column, (row, column) spacing in mm."""
+    """What slices of a stack share: direction cosines along a row and down a column, (row, column) spacing in mm."""
 
     orientation: tuple[float, ...] | None
     spacing: tuple[float, float] | None
@@ -117,7 +117,7 @@ def position_of(value: bytes | None) -> tuple[float, float, float] | None:
 
 
 class Plain(NamedTuple):
-    """What the frame of an ordinary single-frame file takes over from its header; needed: bytes of pixels, 0 unknown."""
+    """What an ordinary frame takes over from its header. needed: bytes of its pixels, 0 where they are compressed."""
 
     geometry: Geometry
     slope: float | None
@@ -128,11 +128,7 @@ class Plain(NamedTuple):
 def frames_of(header: Header) -> list[Frame]:
     """All frames of one file. Raises Unreadable (or a kind of it) with the reason when it is no part of a volume."""
     if header.dataset is None:
-        plain = _plain(header)
-        if not plain.needed or header.size - header.pixel_offset < plain.needed:
-            check_size(header)
-        position = position_of(header.raw.get(tags.POSITION))
-        return [Frame(header, 0, position, plain.geometry, plain.slope, plain.intercept)]
+        return [single_frame(header)]
     from helpers.dicom.multiframe import multiframe
 
     check_kind(header)
@@ -140,10 +136,19 @@ def frames_of(header: Header) -> list[Frame]:
     return multiframe(header)
 
 
+def single_frame(header: Header) -> Frame:
+    """The frame of an ordinary file."""
+    plain = _plain(header)
+    if not plain.needed or header.size - header.pixel_offset < plain.needed:
+        check_size(header)
+    position = position_of(header.raw.get(tags.POSITION))
+    return Frame(header, 0, position, plain.geometry, plain.slope, plain.intercept)
+
+
 @once(
     tags.SOP_CLASS, tags.MEDIA_CLASS, tags.IMAGE_TYPE, tags.MODALITY, tags.ROWS, tags.COLUMNS, tags.MOSAIC_COUNT,
-    tags.PHOTOMETRIC, tags.SAMPLES, tags.ORIENTATION, tags.PIXEL_SPACING, tags.SLOPE, tags.INTERCEPT, tags.BITS_ALLOCATED,
-    tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED,
+    tags.PHOTOMETRIC, tags.SAMPLES, tags.ORIENTATION, tags.PIXEL_SPACING, tags.SLOPE, tags.INTERCEPT,
+    tags.BITS_ALLOCATED, tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED,
 )  # fmt: skip
 def _plain(header: Header) -> Plain:
     """Everything that a series says the same way in each file, checked."""

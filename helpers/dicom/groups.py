@@ -17,14 +17,23 @@ SAME = (tags.SERIES_UID, tags.SOP_CLASS, tags.ROWS, tags.COLUMNS, tags.MODALITY,
 # What tells volumes at the same positions apart, the most telling first. The strong ones split even when one volume is
 # incomplete; the weak ones (every slice may have its own) only when each value covers all positions.
 STRONG = {
-    tags.TEMPORAL_POSITION: "time", tags.ECHO_NUMBER: "echo", tags.ECHO_TIME: "echo time", tags.B_VALUE: "b-value",
-    tags.CARDIAC_PHASE: "cardiac phase", tags.IMAGE_TYPE: "image type",
-}  # fmt: skip
+    tags.STACK: "stack",
+    tags.TEMPORAL_POSITION: "time",
+    tags.ECHO_NUMBER: "echo",
+    tags.ECHO_TIME: "echo time",
+    tags.B_VALUE: "b-value",
+    tags.CARDIAC_PHASE: "cardiac phase",
+    tags.IMAGE_TYPE: "image type",
+}
 WEAK = {
-    tags.ACQUISITION_NUMBER: "acquisition", tags.TRIGGER_TIME: "trigger time", tags.KVP: "tube voltage",
-    tags.SERIES_DESCRIPTION: "description", tags.ACQUISITION_DATETIME: "acquisition time",
-    tags.ACQUISITION_TIME: "acquisition time", tags.CONTENT_TIME: "content time",
-}  # fmt: skip
+    tags.ACQUISITION_NUMBER: "acquisition",
+    tags.TRIGGER_TIME: "trigger time",
+    tags.KVP: "tube voltage",
+    tags.SERIES_DESCRIPTION: "description",
+    tags.ACQUISITION_DATETIME: "acquisition time",
+    tags.ACQUISITION_TIME: "acquisition time",
+    tags.CONTENT_TIME: "content time",
+}
 
 
 @dataclass
@@ -92,10 +101,20 @@ def _by_frame_of_reference(frames: list[Frame]) -> list[list[Frame]]:
 
     Some de-identifiers give every slice its own (LIDC-IDRI): where all differ the element tells nothing.
     """
+    if not has_geometry(frames):
+        return _by_file(frames)
     parts: dict[str, list[Frame]] = defaultdict(list)
     for frame in frames:
         parts[frame.label(tags.FRAME_OF_REFERENCE)].append(frame)
     return [frames] if len(parts) == len(frames) else list(parts.values())
+
+
+def _by_file(frames: list[Frame]) -> list[list[Frame]]:
+    """Frames without a place: those of one multi-frame file have at least an order, so each such file is a stack."""
+    parts: dict[int, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        parts[0 if frame.header.dataset is None else id(frame.header)].append(frame)
+    return list(parts.values())
 
 
 def split_times(frames: list[Frame]) -> list[Group]:

@@ -47,7 +47,7 @@ class Shared:
 
 
 def once(*needed: int) -> Callable:
-    """Decorator for functions of a header that look only at the elements `needed`: once for all headers alike in them."""
+    """For functions of a header that look only at the elements `needed`: called once for all headers alike in them."""
     elements = frozenset(needed)
 
     def decorate(function: Callable) -> Callable:

@@ -1,9 +1,145 @@
-"""Multi-frame objects: the place of every frame from the functional groups (PS3.3 C.7.6.16)."""
+"""Multi-frame objects: place and rescale of every frame from the functional groups (PS3.3 C.7.6.16).
 
-from helpers.dicom.frames import Broken, Frame
-from helpers.dicom.header import Header
+A macro stands either once in the shared groups or in the group of every frame; a frame's own one counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydicom import Dataset
+
+from helpers.dicom import tags
+from helpers.dicom.frames import (
+    Broken,
+    Frame,
+    Geometry,
+    check_scale,
+    frame_count,
+    single_frame,
+    spacing_of,
+    tidy_orientation,
+)
+from helpers.dicom.header import Header, quiet
+from helpers.dicom.sources import Unreadable
+
+PLANE_POSITION, PLANE_ORIENTATION, MEASURES = 0x00209113, 0x00209116, 0x00289110
+TRANSFORM, FRAME_CONTENT, MR_ECHO, MR_DIFFUSION, CARDIAC = 0x00289145, 0x00209111, 0x00189114, 0x00189117, 0x00189118
+EFFECTIVE_ECHO_TIME, STACK_ID, TEMPORAL_INDEX, ACQUISITION_NUMBER = 0x00189082, 0x00209056, 0x00209128, 0x00209156
+CT_TYPE, MR_TYPE, FRAME_TYPE = 0x00189329, 0x00189226, 0x00089007
+# For every label that `groups` may split by: the macro and the element it stands in.
+LABELS = {
+    tags.TEMPORAL_POSITION: (FRAME_CONTENT, TEMPORAL_INDEX),
+    tags.ACQUISITION_NUMBER: (FRAME_CONTENT, ACQUISITION_NUMBER),
+    tags.ECHO_TIME: (MR_ECHO, EFFECTIVE_ECHO_TIME),
+    tags.B_VALUE: (MR_DIFFUSION, tags.B_VALUE),
+    tags.CARDIAC_PHASE: (CARDIAC, tags.CARDIAC_PHASE),
+}
+TYPE_MACROS = (CT_TYPE, MR_TYPE)
+# Enhanced CT, MR, MR colour-free legacy conversions and PET: their frames are slices of a volume (PS3.4 annex B).
+ENHANCED = frozenset(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2.1", "2.2", "4.1", "4.4", "128.1", "130"))
+MAX_FRAMES = 100_000
 
 
 def multiframe(header: Header) -> list[Frame]:
-    """All frames of an enhanced object."""
-    raise Broken("a multi-frame object, which is not read yet")
+    """All frames of a multi-frame file. Raises Broken when the groups are missing or do not fit the frames."""
+    count = frame_count(header)
+    if count > MAX_FRAMES:
+        raise Broken(f"{count} frames are more than can be meant")
+    try:
+        with quiet():
+            shared = _items(header.dataset, tags.SHARED_GROUPS)
+            own = _items(header.dataset, tags.FRAME_GROUPS)
+            if not shared and not own:
+                return _ungrouped(header, count)
+            if own and len(own) != count:
+                raise Broken(f"{len(own)} functional groups for {count} frames")
+            return _frames(header, shared[0] if shared else Dataset(), own or [Dataset()] * count)
+    except Unreadable:
+        raise
+    except Exception:
+        # Values of the wrong kind inside the sequences; pydicom's words might quote them.
+        raise Broken("the functional groups are damaged") from None
+
+
+def _ungrouped(header: Header, count: int) -> list[Frame]:
+    """A file without functional groups: one frame is an ordinary slice; several have an order but no places."""
+    if count == 1:
+        header.dataset = None
+        return [single_frame(header)]
+    if tags.text(header.raw.get(tags.SOP_CLASS)) not in ENHANCED:
+        raise Broken(f"{count} frames without functional groups: where each of them lies is not said")
+    raw = header.raw.get
+    geometry = Geometry(None, spacing_of(raw(tags.PIXEL_SPACING)))
+    slope, intercept = tags.number(raw(tags.SLOPE)), tags.number(raw(tags.INTERCEPT))
+    check_scale(slope, intercept)
+    depth = tags.number(raw(tags.SPACING_BETWEEN)) or tags.number(raw(tags.SLICE_THICKNESS))
+    return [Frame(header, index, None, geometry, slope, intercept, depth) for index in range(count)]
+
+
+def _items(dataset: Dataset, tag: int) -> list[Dataset]:
+    return list(dataset[tag].value or []) if tag in dataset else []
+
+
+def _macro(own: Dataset, shared: Dataset, tag: int) -> Dataset | None:
+    for group in (own, shared):
+        items = _items(group, tag)
+        if items:
+            return items[0]
+    return None
+
+
+def _value(macro: Dataset | None, tag: int) -> Any:
+    return None if macro is None or tag not in macro else macro[tag].value
+
+
+def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    if value is None or value == "":
+        return None
+    found = tuple(
+        float(part) for part in (value if hasattr(value, "__len__") and not isinstance(value, str) else [value])
+    )
+    if len(found) != count or not all(abs(part) < 1e12 for part in found):
+        raise Broken("a functional group holds numbers that cannot be meant")
+    return found
+
+
+def _frames(header: Header, shared: Dataset, own: list[Dataset]) -> list[Frame]:
+    top = header.dataset
+    slice_gap = tags.number(header.raw.get(tags.SPACING_BETWEEN))
+    known: dict[Geometry, Geometry] = {}  # equal geometries become one object
+    frames = []
+    for index, group in enumerate(own):
+        position = _numbers(_value(_macro(group, shared, PLANE_POSITION), tags.POSITION), 3)
+        turned = _numbers(_value(_macro(group, shared, PLANE_ORIENTATION), tags.ORIENTATION), 6)
+        measures = _macro(group, shared, MEASURES)
+        spacing = _numbers(_value(measures, tags.PIXEL_SPACING), 2) or spacing_of(header.raw.get(tags.PIXEL_SPACING))
+        if spacing is not None and not all(1e-6 < step < 1e6 for step in spacing):
+            raise Broken("PixelSpacing holds no two lengths above 0")
+        thickness = _numbers(_value(measures, tags.SLICE_THICKNESS), 1)
+        geometry = Geometry(tidy_orientation(turned) if turned else None, spacing)
+        geometry = known.setdefault(geometry, geometry)
+        transform = _macro(group, shared, TRANSFORM)
+        slope = _scale(transform, tags.SLOPE, header)
+        intercept = _scale(transform, tags.INTERCEPT, header)
+        check_scale(slope, intercept)
+        depth = thickness[0] if thickness else slice_gap
+        labels = _labels(group, shared, top, transform)
+        frames.append(Frame(header, index, position, geometry, slope, intercept, depth, labels))
+    return frames
+
+
+def _scale(transform: Dataset | None, tag: int, header: Header) -> float | None:
+    """Slope or intercept from the frame's transformation macro, else from the top level."""
+    found = _numbers(_value(transform, tag), 1)
+    return found[0] if found else tags.number(header.raw.get(tag))
+
+
+def _labels(group: Dataset, shared: Dataset, top: Dataset, transform: Dataset | None) -> dict[int, str]:
+    """What may tell this frame's volume from another at the same place."""
+    labels = {tag: str(_value(_macro(group, shared, macro), element) or "") for tag, (macro, element) in LABELS.items()}
+    types = next((_value(_macro(group, shared, macro), FRAME_TYPE) for macro in TYPE_MACROS), None)
+    labels[tags.IMAGE_TYPE] = "\\".join(types) if isinstance(types, list) else str(types or "")
+    labels[tags.STACK] = str(_value(_macro(group, shared, FRAME_CONTENT), STACK_ID) or "")
+    labels[tags.RESCALE_TYPE] = str(_value(transform, tags.RESCALE_TYPE) or "")
+    return labels

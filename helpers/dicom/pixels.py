@@ -14,14 +14,12 @@ from helpers.dicom.sources import Unreadable
 # A compressed picture of nothing can be very small; above this size its bytes must be there in earnest.
 FREE_PIXEL_BYTES = 4 << 20
 MAX_COMPRESSION = 1000
+OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 PACKAGES = {
-    "1.2.840.10008.1.2.4.50": "python-gdcm", "1.2.840.10008.1.2.4.51": "python-gdcm",
-    "1.2.840.10008.1.2.4.57": "python-gdcm", "1.2.840.10008.1.2.4.70": "python-gdcm",
-    "1.2.840.10008.1.2.4.80": "pyjpegls", "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg pylibjpeg-openjpeg", "1.2.840.10008.1.2.4.91": "pylibjpeg pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.201": "pylibjpeg pylibjpeg-openjpeg", "1.2.840.10008.1.2.4.202": "pylibjpeg pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.203": "pylibjpeg pylibjpeg-openjpeg",
-}  # fmt: skip
+    **dict.fromkeys(("4.50", "4.51", "4.57", "4.70"), "python-gdcm"),
+    **dict.fromkeys(("4.80", "4.81"), "pyjpegls"),
+    **dict.fromkeys(("4.90", "4.91", "4.201", "4.202", "4.203"), OPENJPEG),
+}
 
 
 def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
@@ -93,7 +91,7 @@ def find_decoder(header: Header):
     except Exception:
         raise Broken("the transfer syntax is not a valid one") from None
     if not decoder.is_available:
-        package = PACKAGES.get(header.syntax)
+        package = PACKAGES.get(header.syntax.removeprefix("1.2.840.10008.1.2."))
         remedy = f"`pip install {package}` adds one" if package else "none is known to this package"
         raise Unreadable(f"no decoder for {decoder.UID.name} is installed; {remedy}")
     return decoder

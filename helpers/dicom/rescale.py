@@ -1,4 +1,4 @@
-"""Stored values -> Hounsfield units, and what the headers say about that: is there a scale, is it the same everywhere?"""
+"""Stored values -> Hounsfield units, and what the headers say about that: is there a scale, is it one for all?"""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class Facts(NamedTuple):
     lossy: bool
 
 
+def _frame_facts(frame: Frame) -> Facts:
+    facts = _facts(frame.header)
+    own = frame.labels.get(tags.RESCALE_TYPE, "").upper()
+    return facts._replace(rescale_type=own) if own else facts
+
+
 @once(tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY)
 def _facts(header: Header) -> Facts:
     raw = header.raw.get
@@ -41,7 +47,7 @@ def _facts(header: Header) -> Facts:
 def header_findings(frames: list[Frame]) -> list[Finding]:
     """Findings about rescale, photometric interpretation and lossy compression; one of each kind at most."""
     modality = tags.text(frames[0].header.raw.get(tags.MODALITY))
-    facts = [_facts(frame.header) for frame in frames]
+    facts = [_frame_facts(frame) for frame in frames]
     findings: list[Finding] = []
     missing = [frame for frame in frames if frame.slope is None or frame.intercept is None]
     if missing:

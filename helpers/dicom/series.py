@@ -29,7 +29,7 @@ def read_series(
     workers: int = 1,
     progress: Callable[..., Iterable] | None = None,
 ) -> CTVolume:
-    """Read one series as a volume in Hounsfield units: stored value x slope + intercept for every voxel, nothing clipped.
+    """One series as a volume in Hounsfield units: stored value x slope + intercept for every voxel, nothing clipped.
 
     source: folder, zip archive, file, list of these, or a SeriesInfo of `scan_folder`.
     series_uid: which series, where the source holds several. Several candidates are refused with the list.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from helpers.dicom import tags
-from helpers.dicom.frames import Frame, image_format
+from helpers.dicom.frames import Frame
 from helpers.findings import Finding, plural, some
 
 SAME_PLACE = 1e-3  # mm: two slices nearer than this lie at the same position
@@ -61,7 +62,6 @@ def place_text(position: np.ndarray) -> str:
 
 def arrange(frames: list[Frame]) -> Stack:
     """Sort the frames of one group along their normal and judge the result. Reads no pixels, refuses nothing."""
-    rows, columns, *_ = image_format(frames[0].header)
     if not has_geometry(frames):
         return _without_geometry(frames)
     along = distances(frames)
@@ -70,9 +70,7 @@ def arrange(frames: list[Frame]) -> Stack:
     breaks = np.flatnonzero(np.diff(along) > SAME_PLACE) + 1
     ordered = [frames[i] for i in order]
     edges = [0, *breaks.tolist(), len(ordered)]
-    places = (
-        [ordered[a:b] for a, b in zip(edges, edges[1:])] if len(edges) < len(ordered) + 1 else [[f] for f in ordered]
-    )
+    places = [ordered[a:b] for a, b in pairwise(edges)] if len(edges) < len(ordered) + 1 else [[f] for f in ordered]
     positions = np.array([place[0].position for place in places])
     stack = Stack(places, np.eye(4), np.eye(4), list(range(len(places))))
     _note_doubles(stack)
@@ -108,20 +106,24 @@ def _thickness(frame: Frame) -> float | None:
 
 
 def _without_geometry(frames: list[Frame]) -> Stack:
-    """One picture without position may be looked at; several have no order."""
+    """One picture without position may be looked at, and so may the frames of one file; several files have no order."""
     between_rows, between_columns = _spacing(frames[0])
-    affine = np.diag([_thickness(frames[0]) or 1.0, between_rows, between_columns, 1.0])[[2, 1, 0, 3]]
-    stack = Stack([[frame] for frame in frames], affine, affine, list(range(len(frames))), step=affine[2, 0])
+    depth = _thickness(frames[0])
+    affine = np.diag([between_columns, between_rows, depth or 1.0, 1.0])[:, [2, 1, 0, 3]]
+    stack = Stack([[frame] for frame in frames], affine, affine, list(range(len(frames))), step=depth or 1.0)
     names = tuple(frame.name for frame in frames)
-    if len(frames) > 1:
-        text = (
-            f"{plural(len(frames), 'slice')} without ImagePositionPatient or orientation have no order: {some(names)}."
-        )
-        stack.blocking.append(Finding("no_geometry", text, names))
-    else:
-        spacing = "" if frames[0].geometry.spacing else ", and without PixelSpacing (1 mm is put in its place)"
+    spacing = "" if frames[0].geometry.spacing else ", and without PixelSpacing (1 mm is put in its place)"
+    if len(frames) == 1:
         stack.findings.append(Finding("no_geometry", f"A picture without a place in the patient{spacing}.", names))
         stack.findings.append(_single_finding(frames[0]))
+    elif all(frame.header is frames[0].header for frame in frames):
+        step = f"{depth:g} mm from SpacingBetweenSlices or SliceThickness" if depth else "1 mm as nothing is said"
+        text = f"Frames without a place in the patient{spacing}: kept in the order of the file, {step} apart."
+        stack.findings.append(Finding("no_geometry", text))
+    else:
+        count = plural(len(frames), "slice")
+        text = f"{count} without ImagePositionPatient or ImageOrientationPatient have no order: {some(names)}."
+        stack.blocking.append(Finding("no_geometry", text, names))
     return stack
 
 
@@ -193,7 +195,9 @@ def _gap_finding(stack: Stack, positions: np.ndarray, k: int, times: int) -> Fin
 def _note_sparse(stack: Stack, first: Frame, base: float) -> None:
     thickness = _thickness(first)
     if thickness and base >= 1.999 * thickness:
-        text = f"Slices {thickness:g} mm thick lie {base:.4g} mm apart: what is between them was not imaged, or is missing."
+        text = (
+            f"Slices {thickness:g} mm thick lie {base:.4g} mm apart: what lies between was not imaged, or is missing."
+        )
         stack.findings.append(Finding("sparse", text))
 
 

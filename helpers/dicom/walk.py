@@ -43,10 +43,10 @@ def find_start(data: bytes) -> int:
     """Where the first element stands: behind the preamble, or at 0 where a file has none (PS3.10 section 7.1)."""
     if data[128:132] == b"DICM":
         return 132
-    if len(data) >= 16 and data[:2] in (b"\x02\x00", b"\x08\x00") and data[3] == 0:
-        # A file without preamble begins with group 2 or 8, and then a value representation or a small length.
-        if data[4:6] in SHORT or int.from_bytes(data[4:8], "little") < 256:
-            return 0
+    # A file without preamble begins with group 2 or 8, and then a value representation or a small length.
+    plausible = len(data) >= 16 and data[:2] in (b"\x02\x00", b"\x08\x00") and data[3] == 0
+    if plausible and (data[4:6] in SHORT or int.from_bytes(data[4:8], "little") < 256):
+        return 0
     raise Unreadable("not a DICOM file")
 
 
