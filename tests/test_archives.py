@@ -90,6 +90,20 @@ def test_a_half_unpacked_folder_is_never_present(cache, tmp_path, monkeypatch):
     assert datasets.fetch("small", progress=False) == datasets.find("small")
 
 
+def test_an_own_copy_counts_only_with_enough_files_in_each_folder(cache, tmp_path, monkeypatch):
+    dataset = pets_set(make_zip(tmp_path / "pets.zip", PETS))
+    known(monkeypatch, dataset)
+    monkeypatch.setenv("MEDIMG_DATA", str(tmp_path / "own"))
+    folder = tmp_path / "own" / dataset.own_copy
+    for name, content in PETS.items():
+        file = folder / Path(name).relative_to("top")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    assert datasets.find("small") == folder.resolve()
+    (folder / "val" / "b" / "1.jpg").unlink()
+    assert datasets.find("small") is None
+
+
 def test_a_whole_folder_of_a_faster_process_is_not_replaced(cache, monkeypatch):
     archive = make_zip(cache / "pets.zip", PETS)
     known(monkeypatch, pets_set(archive))

@@ -254,6 +254,28 @@ def test_the_module_runs_as_a_command(tmp_path):
     assert run.returncode == 0 and run.stderr == "" and "lidc-0001" in run.stdout
 
 
+def test_the_quiet_command_never_fails(cache, monkeypatch, capsys):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    assert main(["sonar", "no such set", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and len(out.splitlines()) == 2 and "sonar table was not fetched" in out
+
+
+def test_relative_folders_mean_the_same_in_a_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "REPOSITORY", tmp_path)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("MEDIMG_DATA", "mine")
+    monkeypatch.setenv("MEDIMG_CACHE", "kept")
+    for folder in (tmp_path, tmp_path / "notebooks"):
+        monkeypatch.chdir(folder)
+        assert manifest.own_root() == tmp_path / "mine" and manifest.cache_root() == tmp_path / "kept"
+    monkeypatch.setenv("MEDIMG_DATA", "")
+    monkeypatch.setenv("MEDIMG_CACHE", " ")
+    assert manifest.own_root() is None and manifest.cache_root() == tmp_path / "data"
+
+
 def test_the_table_shows_damage_and_a_wrong_medimg_data(cache, monkeypatch, capsys):
     (cache / "sonar").mkdir()
     (cache / "sonar" / "sonar.all-data").write_bytes(b"half")

@@ -51,6 +51,8 @@ def describe(path: Path, problem: Problem) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="+", type=Path)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # consoles of Windows without all signs
     answers = set(all_answers())
     count = 0
     for path in parser.parse_args(arguments).notebooks:

@@ -7,6 +7,7 @@ import os
 import sys
 
 from helpers.datasets import fetch, places
+from helpers.datasets.fetching import fetch_quietly
 from helpers.datasets.manifest import DataSet, DatasetError, cache_root, load, own_root, readable, shown
 
 
@@ -15,7 +16,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers.datasets", description="Optional data sets of the course.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="sets to fetch; without a name they are listed")
     parser.add_argument("--details", action="store_true", help="list addresses, checksums and citations as well")
+    parser.add_argument("--quiet", action="store_true", help="try once, say one sentence, never fail")
     chosen = parser.parse_args(arguments)
+    if chosen.quiet:
+        print(*(fetch_quietly(name, 15) for name in chosen.names), sep="\n")
+        return 0
     try:
         return _fetch_all(chosen.names) if chosen.names else _list(details=chosen.details)
     except DatasetError as error:

@@ -125,16 +125,19 @@ def _plain(name: str) -> str:
 
 
 def cache_root() -> Path:
-    """The folder for fetched sets: the one named by MEDIMG_CACHE, else data/ of the repository."""
+    """The folder for fetched sets: the one named by MEDIMG_CACHE (relative: to the repository), else data/ there."""
     named = os.environ.get("MEDIMG_CACHE", "").strip()
-    return Path(named).expanduser().resolve() if named else REPOSITORY / "data"
+    return (REPOSITORY / Path(named or "data").expanduser()).resolve()
 
 
 def own_root() -> Path | None:
-    """The folder named by MEDIMG_DATA, or None where the variable is unset or names no folder."""
+    """The folder named by MEDIMG_DATA, or None where the variable is unset or names no folder.
+
+    A relative name is tried from the working folder and then from the repository, because kernels run in notebooks/.
+    """
     named = os.environ.get("MEDIMG_DATA", "").strip()
-    folder = Path(named).expanduser().resolve() if named else None
-    return folder if folder is not None and folder.is_dir() else None
+    tried = [Path(named).expanduser(), REPOSITORY / Path(named).expanduser()] if named else []
+    return next((folder.resolve() for folder in tried if folder.is_dir()), None)
 
 
 def keras_folder() -> Path:
