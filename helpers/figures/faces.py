@@ -1,12 +1,11 @@
 """Figures of notebook 01 about finding faces: features, sum table, funnel, boxes, look-alikes, precision and recall."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from helpers.figures.core import COLOURS
-from helpers.figures.images import draw
+from helpers.figures.images import draw, grid_of
 
 LINES = ["-", "--", ":", "-."]
 
@@ -21,7 +20,7 @@ def boxed(pictures: list, founds: list, titles: list[str], columns: int | None =
     """Pictures in rows, each with its boxes (n, 4)."""
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(8.6, height * rows), squeeze=False)
+    figure, grid = grid_of(rows, columns, (8.6, height * rows), squeeze=False)
     for axes in grid.flat[len(pictures) :]:
         axes.axis("off")
     for axes, picture, found, title in zip(grid.flat, pictures, founds, titles):
@@ -33,7 +32,7 @@ def boxed(pictures: list, founds: list, titles: list[str], columns: int | None =
 
 def compared(rgb: np.ndarray, results: dict, title: str) -> Figure:
     """One picture, the boxes of several detectors: a colour and a line style each. `results`: name -> boxes (n, 4)."""
-    figure, axes = plt.subplots(figsize=(6.2, 5.2))
+    figure, axes = grid_of(1, 1, (6.2, 5.2))
     draw(axes, rgb, title)
     for number, (name, found) in enumerate(results.items()):
         for one in found:
@@ -41,10 +40,7 @@ def compared(rgb: np.ndarray, results: dict, title: str) -> Figure:
         axes.plot(
             [], [], color=[COLOURS[7], COLOURS[5], COLOURS[1]][number % 3], ls=LINES[number % 4], lw=2.5, label=name
         )
-    legend = axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.11), ncols=len(results), fontsize=10, frameon=True)
-    legend.get_frame().set(facecolor="#666666", edgecolor="none")
-    for words in legend.get_texts():
-        words.set_color("white")
+    _legend_below(axes, len(results))
     return figure
 
 
@@ -54,7 +50,7 @@ def haar_features(face: np.ndarray, features: list[np.ndarray], values: list[flo
     `face` (s, s) grey; each of `features` (3, 5) has rows x, y, w, h, weight; the first
     box of a feature covers all of it, the others lie on top.
     """
-    figure, grid = plt.subplots(1, len(features) + 1, figsize=(8.6, 2.3))
+    figure, grid = grid_of(1, len(features) + 1, (8.6, 1.85))
     draw(grid[0], face, f"{face.shape[1]} x {face.shape[0]} pixels")
     for axes, feature, value in zip(grid[1:], features, values):
         draw(axes, face, f"value {value:+.3f}")
@@ -66,7 +62,7 @@ def haar_features(face: np.ndarray, features: list[np.ndarray], values: list[flo
 
 def sum_table(grey: np.ndarray, table: np.ndarray, x: int, y: int, w: int, h: int) -> Figure:
     """The grey picture with a box, and its sum table with the four entries that give the sum of that box."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.1))
+    figure, (left, right) = grid_of(1, 2, (8.6, 4.2))
     draw(left, grey, "grey picture and a box")
     box(left, x, y, w, h)
     image = right.imshow(table / 1e6, cmap="cividis")
@@ -84,12 +80,12 @@ def sum_table(grey: np.ndarray, table: np.ndarray, x: int, y: int, w: int, h: in
 
 def funnel(left: tuple[int, ...], stumps: list[int]) -> Figure:
     """Windows left after each stage (logarithmic), and how many stumps each stage asks."""
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(8.2, 4.8), height_ratios=[2.2, 1], sharex=True)
+    figure, (top, bottom) = grid_of(2, 1, (8.2, 4.8), height_ratios=[2.2, 1], sharex=True)
     stages = np.arange(-1, len(stumps) + 1)
     top.bar(stages, left, color=[COLOURS[6], COLOURS[5], *[COLOURS[0]] * len(stumps)], width=0.8)
     top.set_yscale("log")
     top.set(ylabel="windows left", ylim=(10, max(left) * 4), title="How the cascade throws windows away")
-    for place in (0, 1, 2, 6, 11, 16, 21, len(left) - 1):
+    for place in (0, 2, 6, 11, 16, 21, len(left) - 1):
         top.annotate(
             f"{left[place]:,}",
             (stages[place], left[place]),
@@ -100,21 +96,22 @@ def funnel(left: tuple[int, ...], stumps: list[int]) -> Figure:
         )
     bottom.bar(np.arange(1, len(stumps) + 1), stumps, color=COLOURS[4], hatch="///", edgecolor="white", width=0.8)
     bottom.set(ylabel="stumps", xlabel="stage")
-    ticks = [-1, 0, 1, *range(5, len(stumps) + 1, 5)]
+    ticks = [-1, 0, *range(5, len(stumps) + 1, 5)]
     bottom.set_xticks(ticks, ["all", "contrast", *ticks[2:]])
-    bottom.get_xticklabels()[0].set_ha("right")
+    for words in bottom.get_xticklabels()[:2]:
+        words.set(rotation=40, ha="right", rotation_mode="anchor")
     return figure
 
 
 def parameter_grid(rgb: np.ndarray, scales: list[float], neighbours: list[int], found: dict) -> Figure:
     """Rows: scale; columns: neighbours; in each picture the boxes `found[scale, neighbours]`."""
-    figure, grid = plt.subplots(len(scales), len(neighbours), figsize=(8.6, 2.2 * len(scales) + 0.2))
+    figure, grid = grid_of(len(scales), len(neighbours), (7.6, 1.95 * len(scales) + 0.2))
     for row, scale in zip(grid, scales):
         for axes, count in zip(row, neighbours):
             boxes = found[scale, count]
             draw(axes, rgb, f"{len(boxes)} box{'' if len(boxes) == 1 else 'es'}")
             for one in boxes:
-                box(axes, *one)
+                box(axes, *one, width=1.3)
             if axes is row[0]:
                 axes.set_ylabel(f"scale {scale}", fontsize=10)
             if row is grid[-1]:
@@ -124,7 +121,7 @@ def parameter_grid(rgb: np.ndarray, scales: list[float], neighbours: list[int], 
 
 def windows_and_boxes(rgb: np.ndarray, windows: np.ndarray, boxes: np.ndarray) -> Figure:
     """All windows that pass the cascade, and the boxes that grouping makes of them."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.3))
+    figure, (left, right) = grid_of(1, 2, (8.2, 4.2))
     draw(left, rgb, f"{len(windows)} windows pass every stage")
     for x, y, w, h in windows:
         left.add_patch(Rectangle((x, y), w, h, fill=False, ec=COLOURS[7], lw=0.8, alpha=0.8))
@@ -134,30 +131,36 @@ def windows_and_boxes(rgb: np.ndarray, windows: np.ndarray, boxes: np.ndarray) -
     return figure
 
 
-def scored(rgb: np.ndarray, truth: np.ndarray, found: np.ndarray, matches: list, title: str) -> Figure:
-    """Right boxes (blue, full), false ones (vermillion, dashed) and missed faces (yellow, dotted)."""
-    figure, axes = plt.subplots(figsize=(7, 5.2))
-    draw(axes, rgb, title)
-    hit, seen = {j for _, j, _ in matches}, {i for i, _, _ in matches}
-    kinds = {
-        "right": ([b for j, b in enumerate(found) if j in hit], COLOURS[5], "-"),
-        "false": ([b for j, b in enumerate(found) if j not in hit], COLOURS[1], "--"),
-        "missed": ([b for i, b in enumerate(truth) if i not in seen], COLOURS[7], ":"),
-    }
-    for name, (boxes, colour, line) in kinds.items():
-        for one in boxes:
-            box(axes, *one, colour=colour, style=line)
-        axes.plot([], [], color=colour, ls=line, lw=2.5, label=f"{name}: {len(boxes)}")
-    legend = axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=10, frameon=True)
-    legend.get_frame().set(facecolor="#666666", edgecolor="none")
+def scored(pictures: list, truths: list, founds: list, matches: list, titles: list[str]) -> Figure:
+    """Pictures with right boxes (blue, full), false ones (vermillion, dashed) and missed faces (yellow, dotted)."""
+    figure, grid = grid_of(1, len(pictures), (8.6, 3.9), squeeze=False)
+    for axes, rgb, truth, found, pairs, title in zip(grid.flat, pictures, truths, founds, matches, titles):
+        draw(axes, rgb, title)
+        hit, seen = {j for _, j, _ in pairs}, {i for i, _, _ in pairs}
+        kinds = {
+            "right": ([b for j, b in enumerate(found) if j in hit], COLOURS[5], "-"),
+            "false": ([b for j, b in enumerate(found) if j not in hit], COLOURS[1], "--"),
+            "missed": ([b for i, b in enumerate(truth) if i not in seen], COLOURS[7], ":"),
+        }
+        for name, (boxes, colour, line) in kinds.items():
+            for one in boxes:
+                box(axes, *one, colour=colour, style=line)
+            axes.plot([], [], color=colour, ls=line, lw=2.5, label=f"{name}: {len(boxes)}")
+        _legend_below(axes, 3)
+    return figure
+
+
+def _legend_below(axes, columns: int) -> None:
+    """A legend on grey: box colours are chosen for photographs and would be faint on white."""
+    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=columns, fontsize=9, frameon=True)
+    legend.get_frame().set(facecolor="#555555", edgecolor="none")
     for words in legend.get_texts():
         words.set_color("white")
-    return figure
 
 
 def precision_recall(curves: dict, title: str) -> Figure:
     """Precision against recall. `curves`: name -> list of (precision, recall, words or ''), one point per setting."""
-    figure, axes = plt.subplots(figsize=(6.8, 4.4))
+    figure, axes = grid_of(1, 1, (6.8, 4.4))
     for number, (name, points) in enumerate(curves.items()):
         precision, recall = [p[0] for p in points], [p[1] for p in points]
         line = LINES[number % 4] if len(points) > 1 else ""

@@ -8,12 +8,19 @@ from matplotlib.patches import Rectangle
 from helpers.figures.core import COLOURS
 
 
+def grid_of(rows: int, columns: int, size: tuple[float, float], **settings):
+    """`plt.subplots` with a little air round each picture, so that no title touches the edge of the figure."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, **settings)
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.08)
+    return figure, axes
+
+
 def draw(axes, picture: np.ndarray, title: str = "", **settings) -> None:
     """A picture without ticks: (h, w, 3) as it is, (h, w) in grey; `uint8` always from 0 black to 255 white."""
     if picture.ndim == 2 and picture.dtype == np.uint8:
         settings = {"vmin": 0, "vmax": 255} | settings
     axes.imshow(picture, **settings)
-    axes.set(xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[], anchor="N")
     for side in axes.spines.values():
         side.set_visible(False)
     axes.set_title(title, fontsize=10, fontweight="bold")
@@ -23,7 +30,7 @@ def side_by_side(pictures: list, titles: list[str], columns: int | None = None, 
     """Pictures in rows of `columns`, each with its title above; `height` of a row in inches."""
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(8.6, height * rows), squeeze=False)
+    figure, grid = grid_of(rows, columns, (8.6, height * rows), squeeze=False)
     for axes in grid.flat[len(pictures) :]:
         axes.axis("off")
     for axes, picture, title in zip(grid.flat, pictures, titles):
@@ -35,7 +42,7 @@ def timeline(events: list[tuple[int, str, str]], title: str) -> Figure:
     """One line per event, in the order of the years: (year, kind, words). Each kind has a colour and a marker."""
     events = sorted(events)
     kinds = list(dict.fromkeys(kind for _, kind, _ in events))
-    figure, axes = plt.subplots(figsize=(8.6, 0.3 * len(events) + 1))
+    figure, axes = grid_of(1, 1, (8.6, 0.3 * len(events) + 1))
     first, last = events[0][0], events[-1][0]
     for row, (year, kind, words) in enumerate(events):
         number = kinds.index(kind)
@@ -55,7 +62,7 @@ def timeline(events: list[tuple[int, str, str]], title: str) -> Figure:
 
 def photo_and_pixels(rgb: np.ndarray, row: int, column: int, size: int = 8) -> Figure:
     """The photograph with a small square marked, and that square enlarged with the numbers of its red channel."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.4))
+    figure, (left, right) = grid_of(1, 2, (8.6, 4.4))
     draw(left, rgb, f"array of shape {rgb.shape}")
     mark = max(size, max(rgb.shape) // 40)
     middle = column + size / 2 - mark / 2, row + size / 2 - mark / 2
@@ -71,29 +78,26 @@ def photo_and_pixels(rgb: np.ndarray, row: int, column: int, size: int = 8) -> F
     return figure
 
 
-def channels(rgb: np.ndarray) -> Figure:
-    """The photograph and its three channels, each in grey."""
-    names = ["red channel [..., 0]", "green channel [..., 1]", "blue channel [..., 2]"]
-    return side_by_side([rgb, *np.moveaxis(rgb, 2, 0)], ["together", *names], height=2.5)
-
-
 def histograms(greys: list[np.ndarray], titles: list[str]) -> Figure:
     """Grey pictures above, below each its histogram and the share of pixels up to each grey level."""
-    figure, grid = plt.subplots(2, len(greys), figsize=(8.6, 4.6), height_ratios=[1.5, 1])
+    figure, grid = grid_of(2, len(greys), (8.2, 4.5), height_ratios=[1.5, 1])
     for axes, grey, title in zip(grid[0], greys, titles):
         draw(axes, grey, title)
     for axes, grey in zip(grid[1], greys):
         counts = np.bincount(grey.ravel(), minlength=256)
-        axes.fill_between(np.arange(256), counts / counts.max(), step="mid", color=COLOURS[5], lw=0)
+        usual = max(
+            np.partition(counts, -8)[-8], 1
+        )  # a few crowded levels, often black or white, may rise above the frame
+        axes.fill_between(np.arange(256), 0.8 * counts / usual, step="mid", color=COLOURS[5], lw=0)
         axes.plot(np.cumsum(counts) / counts.sum(), color=COLOURS[1], lw=1.5)
         axes.set(xlim=(0, 255), ylim=(0, 1.03), xticks=[0, 128, 255], yticks=[0, 0.5, 1], xlabel="grey level")
-    grid[1, 0].set_ylabel("counts (blue, scaled)\nshare up to here (line)", fontsize=8)
+    grid[1, 0].set_ylabel("blue: how often (scaled)\nline: share up to here", fontsize=8)
     return figure
 
 
 def slice_views(views: list[tuple[np.ndarray, str, tuple[float, float], str]]) -> Figure:
     """CT slices beside each other: (array, title, (darkest, brightest value), words of the colour bar)."""
-    figure, grid = plt.subplots(1, len(views), figsize=(8.6, 3.1))
+    figure, grid = grid_of(1, len(views), (8.6, 3.3))
     for axes, (array, title, (low, high), words) in zip(grid, views):
         draw(axes, array, title, vmin=low, vmax=high)
         bar = figure.colorbar(axes.images[0], ax=axes, orientation="horizontal", shrink=0.85, pad=0.03)
@@ -105,7 +109,7 @@ def slice_views(views: list[tuple[np.ndarray, str, tuple[float, float], str]]) -
 
 def loss_by_coding(rows: list[tuple[str, float, float]], tissue: float, words: str) -> Figure:
     """Bars of the typical and the largest error of each way to store a slice, in HU, beside a contrast that matters."""
-    figure, axes = plt.subplots(figsize=(7.5, 0.55 * len(rows) + 1.5))
+    figure, axes = grid_of(1, 1, (7.5, 0.6 * len(rows) + 1.6))
     place = np.arange(len(rows))[::-1]
     typical, largest = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     axes.barh(place + 0.2, typical, 0.38, color=COLOURS[0], label="typical error (root mean square)")
@@ -113,8 +117,9 @@ def loss_by_coding(rows: list[tuple[str, float, float]], tissue: float, words: s
     for y, a, b in zip(place, typical, largest):
         axes.annotate(f"{a:.1f}", (a, y + 0.2), (4, 0), textcoords="offset points", va="center", fontsize=9)
         axes.annotate(f"{b:.1f}", (b, y - 0.2), (4, 0), textcoords="offset points", va="center", fontsize=9)
-    axes.axvline(tissue, color="black", ls="--", lw=1.2, label=words)
+    axes.axvline(tissue, color="black", ls="--", lw=1.2, label=words, zorder=0)
+    axes.set_xlim(0, 1.12 * largest.max())
     axes.set_yticks(place, [row[0] for row in rows])
     axes.set(xlabel="error in HU", title="What storing a CT slice as a picture costs")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     return figure
