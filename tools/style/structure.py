@@ -67,12 +67,14 @@ def _check_opening(notebook: NotebookNode, second: list[tuple[int, str]]) -> Ite
     need = _under(notebook, "What you need")
     if need and len(re.findall(r"\bminutes?\b|\bmin\b", need)) < 1:
         yield Problem(0, "'What you need' does not say how many minutes reading, exercises and running take")
-    first_section = next((cell for cell, text in second if SECTION.fullmatch(text)), len(notebook.cells) + 1)
-    opening = [cell for n, cell in numbered(notebook, "code") if n < first_section]
-    if not any("import helpers" in cell.source and "except" in cell.source for cell in opening):
+    starts = [cell for cell, text in second if SECTION.fullmatch(text)]
+    first, following = (*starts, *[len(notebook.cells) + 1] * 2)[:2]
+    opening = [cell for n, cell in numbered(notebook, "code") if n < following]
+    setup = [cell for n, cell in numbered(notebook, "code") if n < first]
+    if not any("import helpers" in cell.source and "except" in cell.source for cell in setup):
         yield Problem(0, "no cell of the opening says in a sentence what to do when 'helpers' is missing")
     if not any("version" in cell.source and "nbval-ignore-output" in tags(cell) for cell in opening):
-        yield Problem(0, "no cell of the opening prints versions (tag nbval-ignore-output)")
+        yield Problem(0, "no cell up to the end of the first section prints versions (tag nbval-ignore-output)")
 
 
 def _check_closing(notebook: NotebookNode, second: list[tuple[int, str]]) -> Iterator[Problem]:
