@@ -7,13 +7,15 @@ import shutil
 import sys
 import types
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from helpers import datasets
-from helpers.datasets import DatasetError, archives, idc, manifest
+from helpers.datasets import DatasetError, archives, fetching, idc, manifest, presence
 from helpers.datasets.manifest import DataSet
 from tests.bad_server import serving
 from tests.dataset_tools import (  # noqa: F401 (fixtures)
@@ -113,6 +115,22 @@ def test_a_whole_folder_of_a_faster_process_is_not_replaced(cache, monkeypatch):
     assert path.stat().st_ino == number and left_behind(cache) == []
     archives.unpack(archive, path.parent, most_bytes=1000)
     assert path.stat().st_ino != number and datasets.find("small") == path
+
+
+def test_several_that_unpack_at_once_all_get_the_whole_folder(cache, monkeypatch):
+    archive = make_zip(cache / "pets.zip", PETS)
+    dataset = pets_set(archive)
+    for _ in range(20):
+        start = Barrier(4)
+
+        def fetch(start=start) -> str | None:
+            start.wait()
+            return presence.fault(dataset, fetching.fetch_into(dataset, cache, progress=False))
+
+        with ThreadPoolExecutor(4) as pool:
+            assert [run.result() for run in [pool.submit(fetch) for _ in range(4)]] == [None] * 4
+        assert left_behind(cache) == []
+        shutil.rmtree(cache / "pets")
 
 
 def link(name: str) -> zipfile.ZipInfo:
@@ -253,6 +271,14 @@ def test_an_incomplete_series_is_not_kept(cache, tmp_path, monkeypatch, count, f
         datasets.fetch("lidc-0001", progress=False)
     assert dataset.series_uid in str(caught.value)
     assert list(cache.glob("*lidc*")) == [] and list(cache.glob(".lidc*")) == []
+
+
+def test_other_slices_under_the_number_of_the_series_are_refused(cache, tmp_path, monkeypatch):
+    files, dataset = slices(tmp_path / "idc")
+    known(monkeypatch, replace(dataset, instances_sha256="0" * 64))
+    stand_in(monkeypatch, files)
+    with pytest.raises(DatasetError, match="its slices are not those in the manifest"):
+        datasets.fetch("lidc-0001", progress=False)
 
 
 def test_without_idc_index_one_sentence_names_the_command(cache, monkeypatch):
