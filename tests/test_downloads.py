@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -117,6 +118,16 @@ def test_one_member_of_a_zip_file(tmp_path, monkeypatch):
             with pytest.raises(downloads.DownloadFailed, match=says):
                 downloads.download([Address(server.url(behaviour), member)], tmp_path / "no", **known_as)
     assert not (tmp_path / "no").exists() and left_behind(tmp_path) == []
+
+
+def test_a_copy_that_lacks_its_last_line_end_is_completed_and_then_compared(server, tmp_path):
+    whole = CONTENT + b"\n"
+    known_as = {"size": len(whole), "checksum": f"sha256:{hashlib.sha256(whole).hexdigest()}", "pauses": ()}
+    downloads.download([Address(server.url("good"), append="\n")], tmp_path / "out", **known_as)
+    assert (tmp_path / "out").read_bytes() == whole
+    for behaviour in ("wrong", "cut-unannounced", "long"):
+        with pytest.raises(downloads.DownloadFailed):
+            downloads.download([Address(server.url(behaviour), append="\n")], tmp_path / "no", **known_as)
 
 
 def test_progress_is_shown_and_its_line_ended_when_a_transfer_fails(server, tmp_path, capsys):

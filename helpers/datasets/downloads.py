@@ -145,7 +145,7 @@ def _persist(address, part, size, limit, pauses, timeout, progress, deadline) ->
 def _once(address, part, size, limit, timeout, progress, deadline) -> None:
     if deadline is not None:
         timeout = min(timeout, max(deadline - time.monotonic(), 0.1))
-    expected = None if address.zip_member else size
+    expected = None if address.zip_member or size is None else size - len(address.append)
     bound = expected or (ZIP_LIMIT if address.zip_member else limit) or None
     # The bar is made here and not by pooch so that it ends its line when the transfer fails.
     look = {"total": expected or 1, "unit": "B", "unit_scale": True, "ncols": 79}
@@ -162,6 +162,9 @@ def _once(address, part, size, limit, timeout, progress, deadline) -> None:
         raise requests.ConnectionError("cut off")
     if address.zip_member:
         _take_member(part, address.zip_member, size)
+    if address.append:
+        with part.open("ab") as file:
+            file.write(address.append.encode("ascii"))
 
 
 def _header_check(expected: int | None):

@@ -17,10 +17,14 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """One place on the net that serves the file, or a zip file that has it as the member `zip_member`."""
+    """One place on the net that serves the file, or a zip file that has it as the member `zip_member`.
+
+    `append` is what a copy lacks at its end, such as the last line end; the checksum is that of the whole.
+    """
 
     url: str
     zip_member: str | None = None
+    append: str = ""
 
 
 @dataclass(frozen=True)
