@@ -144,6 +144,13 @@ def test_a_named_set_that_is_missing_says_everything(cache):
         datasets.resolve("faces", expects="faces")
 
 
+def test_addresses_that_need_a_hand_say_so(cache):
+    with pytest.raises(DatasetError) as caught:
+        datasets.resolve("sonar", expects="sonar")
+    assert "rocks.zip  (a zip file that holds sonar.all-data)" in str(caught.value)
+    assert "sonar.csv  (lacks its last line end)" in str(caught.value)
+
+
 def test_a_damaged_copy_is_named_with_its_fault(cache):
     (cache / "sonar").mkdir()
     (cache / "sonar" / "sonar.all-data").write_bytes(b"0.02,")

@@ -26,6 +26,13 @@ class Address:
     zip_member: str | None = None
     append: str = ""
 
+    @property
+    def by_hand(self) -> str:
+        """The address with what somebody who uses a browser has to know."""
+        hints = [f"a zip file that holds {self.zip_member}"] if self.zip_member else []
+        hints += ["lacks its last line end"] if self.append else []
+        return f"{self.url}  ({', '.join(hints)})" if hints else self.url
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -162,7 +169,7 @@ def how_to_get(dataset: DataSet, root: Path | None = None) -> str:
             "environment variable MEDIMG_DATA, or give the path of your folder instead of the name."
         )
     lines = [f"  size      {dataset.size}"]
-    lines += [f"  address   {address.url}" for address in dataset.addresses] or [f"  from      {dataset.where}"]
+    lines += [f"  address   {address.by_hand}" for address in dataset.addresses] or [f"  from      {dataset.where}"]
     if dataset.kind == "series":
         lines += [f"  series    {dataset.series_uid} ({dataset.files} files)"]
     else:
