@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-PILLOW_FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "MPO", "AVIF")
+PILLOW_FORMATS = ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "AVIF")
 """Pillow's readers that are used. A closed list: some of the others start outside programs (EPS) or guess by size."""
 
 _CAMERA_RAW = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef"}

@@ -139,7 +139,8 @@ def _open(file, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limit follows below
-            picture = Image.open(file, formats=PILLOW_FORMATS)
+            Image.init()
+            picture = Image.open(file, formats=[kind for kind in PILLOW_FORMATS if kind in Image.OPEN])
     except Image.DecompressionBombError:
         raise ImageError(_too_large(name)) from None
     except Image.UnidentifiedImageError:
