@@ -38,6 +38,19 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> list[int]:
     return growth
 
 
+def influence(layers: Sequence[tuple[int, int]]) -> np.ndarray:
+    """In how many ways each input pixel reaches one output pixel through layers of (kernel, stride): a square map.
+
+    A step back through a layer is a transposed convolution with ones, so the map is as wide as the receptive field.
+    """
+    ways = np.ones((1, 1, 1, 1))
+    for kernel, stride in reversed(layers):
+        ways = conv_transpose(ways, np.ones((kernel, kernel, 1, 1)), stride=stride)[
+            :, : (ways.shape[1] - 1) * stride + kernel, : (ways.shape[2] - 1) * stride + kernel
+        ]
+    return ways[0, :, :, 0]
+
+
 # --- maps: 1-D and 2-D, one channel -------------------------------------------------------------------------------
 
 
