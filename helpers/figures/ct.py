@@ -1,0 +1,182 @@
+"""Figures of CT slices and volumes: cuts with the right aspect, sorting, padding, lungs, candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Ellipse
+
+from helpers.figures.core import COLOURS
+from helpers.hounsfield import WINDOWS, window
+from helpers.volume import CTVolume
+
+LUNG_COLOURS = {1: COLOURS[5], 2: COLOURS[4]}
+OUTLINE = {1: "solid", 2: "dashed"}
+
+
+def grey(hu: np.ndarray, preset: str = "mediastinum") -> np.ndarray:
+    """HU -> brightness 0..1 in one of the preset windows."""
+    centre, width, _ = WINDOWS[preset]
+    return window(hu, centre, width)
+
+
+def slices(images: Mapping[str, np.ndarray], title: str = "", presets: str | Sequence[str] = "mediastinum") -> Figure:
+    """Slices (rows, columns) in HU side by side, each under its name; presets: one window, or one for each."""
+    chosen = [presets] * len(images) if isinstance(presets, str) else list(presets)
+    figure, axes = plt.subplots(1, len(images), figsize=(8.6, 8.6 / len(images) + 0.45), squeeze=False)
+    for ax, (name, image), preset in zip(axes[0], images.items(), chosen):
+        ax.imshow(grey(image, preset), vmin=0, vmax=1, interpolation="bilinear")
+        ax.set_title(name, fontsize=9, fontweight="normal")
+        ax.axis("off")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def brightness(images: Mapping[str, np.ndarray], title: str, low: float, high: float, unit: str) -> Figure:
+    """Arrays of any quantity with one grey scale and its bar; for values that are no HU yet."""
+    figure, axes = plt.subplots(1, len(images), figsize=(8.6, 8.0 / len(images) + 0.5), squeeze=False)
+    for ax, (name, image) in zip(axes[0], images.items()):
+        shown = ax.imshow(image, vmin=low, vmax=high, cmap="gray")
+        ax.set_title(name, fontsize=9, fontweight="normal")
+        ax.axis("off")
+    figure.colorbar(shown, ax=axes[0].tolist(), shrink=0.8, label=unit)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequence[float] | None = None) -> Figure:
+    """Axial, coronal and sagittal cut through one point (patient mm; the middle by default), millimetre for millimetre."""
+    point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
+    index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
+    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.6))
+    for ax, name in zip(axes, ("axial", "coronal", "sagittal")):
+        cut = volume.plane(name, int(index[volume.array_axes()[name]]))
+        ax.imshow(grey(cut.image, preset), extent=cut.extent, vmin=0, vmax=1, aspect="equal", interpolation="bilinear")
+        ax.set(xlabel=cut.labels[0], ylabel=cut.labels[1])
+        ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
+        across = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}[name]
+        ax.axvline(point[across[0]], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))
+        ax.axhline(point[across[1]], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str) -> Figure:
+    """One coronal or sagittal cut (slice, column) with square pixels and with its true proportions."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.9), width_ratios=[1, 1])
+    for ax, aspect, name in (
+        (axes[0], 1.0, "square pixels: wrong"),
+        (axes[1], dz / dx, f"dz / dx = {dz / dx:.2f}: right"),
+    ):
+        ax.imshow(grey(image[::-1]), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
+        ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
+        ax.axis("off")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def positions(by_name: np.ndarray, unit: str = "mm along the slice normal") -> Figure:
+    """Slice positions in the order of the file names, and sorted, with the step between neighbours."""
+    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2))
+    axes[0].plot(by_name, color=COLOURS[1], marker="o", ms=3, lw=0.8)
+    axes[0].set(title="in the order of file names", xlabel="file", ylabel=unit)
+    ordered = np.sort(by_name)
+    axes[1].plot(ordered, color=COLOURS[0], marker="o", ms=3, lw=0.8)
+    axes[1].set(title="sorted by position", xlabel="slice", ylabel=unit)
+    steps = np.diff(ordered)
+    axes[2].plot(steps, color=COLOURS[2], marker="s", ms=3, lw=0.8)
+    axes[2].set(title="step to the next slice", xlabel="slice", ylabel="mm", ylim=(0, max(1.0, steps.max()) * 1.3))
+    return figure
+
+
+def stacked_wrong(wrong: np.ndarray, right: np.ndarray, aspect: float, title: str) -> Figure:
+    """The same coronal cut of a stack in file-name order and in the order of positions (HU)."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.9))
+    for ax, image, name in ((axes[0], wrong, "stacked by file name"), (axes[1], right, "stacked by position")):
+        ax.imshow(grey(image[::-1]), vmin=0, vmax=1, aspect=aspect)
+        ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
+        ax.axis("off")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def disc_in_square(stored: np.ndarray, outside: np.ndarray | None, title: str) -> Figure:
+    """The scan circle inside the square picture: stored values, the mask, and a profile along the diagonal."""
+    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2), width_ratios=[1, 1, 1.25])
+    axes[0].imshow(stored, vmin=-2000, vmax=1500)
+    axes[0].set_title("stored values", fontsize=10, fontweight="normal")
+    mask = np.zeros(stored.shape, bool) if outside is None else outside
+    axes[1].imshow(mask, cmap="cividis")
+    axes[1].set_title(f"outside: {mask.mean():.1%} of the pixels", fontsize=10, fontweight="normal")
+    for ax in axes[:2]:
+        ax.axis("off")
+    n = min(stored.shape)
+    axes[2].plot(stored[np.arange(n), np.arange(n)], lw=1.0, color=COLOURS[0])
+    axes[2].set(title="along the diagonal", xlabel="row = column", ylabel="stored value")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def lungs_over(volume: CTVolume, labels: np.ndarray, where: Sequence[int], title: str) -> Figure:
+    """Axial slices in the lung window with outlines: right lung solid, left lung dashed."""
+    figure, axes = plt.subplots(1, len(where), figsize=(9.0, 9.0 / len(where) + 0.6), squeeze=False)
+    for ax, k in zip(axes[0], where):
+        ax.imshow(grey(volume.hu[k], "lung"), vmin=0, vmax=1)
+        for label, colour in LUNG_COLOURS.items():
+            mask = labels[k] == label
+            if mask.any():
+                ax.contour(mask, [0.5], colors=[colour], linewidths=1.4, linestyles=OUTLINE[label])
+        ax.set_title(f"slice {k}", fontsize=9, fontweight="normal")
+        ax.axis("off")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def spots(volume: CTVolume, found: Sequence, title: str, half_mm: float = 24.0) -> Figure:
+    """A small picture around each candidate, with its diameter and HU."""
+    figure, axes = plt.subplots(1, max(1, len(found)), figsize=(9.0, 9.0 / max(4, len(found)) + 0.9), squeeze=False)
+    for ax, spot in zip(axes[0], found):
+        k, r, c = (round(v) for v in spot.index)
+        dr, dc = (max(2, round(half_mm / s)) for s in volume.spacing[1:])
+        part = volume.hu[k, max(r - dr, 0) : r + dr + 1, max(c - dc, 0) : c + dc + 1]
+        ax.imshow(grey(part, "lung"), vmin=0, vmax=1, interpolation="bilinear")
+        centre = (c - max(c - dc, 0), r - max(r - dr, 0))
+        size = [spot.diameter / s for s in volume.spacing[:0:-1]]
+        ax.add_patch(Ellipse(centre, *[1.25 * s for s in size], fill=False, ec=COLOURS[4], lw=1.5, ls="--"))
+        ax.set_title(f"{spot.diameter:.1f} mm\n{spot.hu:.0f} HU, {spot.side}", fontsize=9, fontweight="normal")
+        ax.axis("off")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def phantom_tour(phantom, title: str) -> Figure:
+    """Four cuts through the phantom; rings mark the nodules whose size and HU are known."""
+    volume = CTVolume(phantom.hu, phantom.affine)
+    figure, axes = plt.subplots(1, 4, figsize=(9.4, 2.9))
+    for ax, nodule in zip(axes, phantom.nodules):
+        k, r, c = nodule.index
+        ax.imshow(grey(volume.hu[round(k)], "lung"), vmin=0, vmax=1)
+        ax.add_patch(Circle((c, r), 1.6 * nodule.diameter / phantom.spacing[1], fill=False, ec=COLOURS[4], lw=1.5))
+        ax.set_title(f"{nodule.kind}\n{nodule.diameter:g} mm, {nodule.hu:g} HU", fontsize=9, fontweight="normal")
+        ax.axis("off")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def montage(volume: CTVolume, presets: Sequence[str], where: Sequence[int], title: str) -> Figure:
+    """What the interactive viewer shows, for paper: windows down, slices across."""
+    figure, axes = plt.subplots(len(presets), len(where), figsize=(8.8, 1.75 * len(presets) + 0.5), squeeze=False)
+    for row, preset in zip(axes, presets):
+        for ax, k in zip(row, where):
+            ax.imshow(grey(volume.hu[k], preset), vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+            for side in ax.spines.values():
+                side.set_visible(False)
+        row[0].set_ylabel(preset, fontsize=9)
+    for ax, k in zip(axes[0], where):
+        ax.set_title(f"slice {k}", fontsize=9, fontweight="normal")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
