@@ -83,11 +83,11 @@ def detect_eyes(rgb: np.ndarray, face: np.ndarray, scale: float = 1.1, neighbour
 
 
 def candidate_windows(rgb: np.ndarray, scale: float = 1.1) -> np.ndarray:
-    """Every window that passes the whole Haar cascade, before grouping: int (n, 4), unsorted; usually many per face."""
+    """Every window that passes the whole Haar cascade, before grouping: int (n, 4), largest first; many per face."""
     _check_picture(rgb)
     _check_setting("scale", scale)
     found = _cascade(_bundled(_HAAR_FACE)).detectMultiScale(_grey(rgb), scaleFactor=scale, minNeighbors=0)
-    return np.asarray(found, dtype=int).reshape(-1, 4)
+    return _by_size(np.asarray(found, dtype=int).reshape(-1, 4))
 
 
 def group_windows(windows: np.ndarray, neighbours: int = 5) -> np.ndarray:
