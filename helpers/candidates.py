@@ -73,7 +73,7 @@ def _array_spacing(volume: CTVolume) -> tuple[float, float, float]:
 def _spots(dense: np.ndarray, spacing, radius: float):
     """The pieces of `dense` that are left when everything thinner than 2 x radius mm (vessels) is taken away."""
     depth = ndimage.distance_transform_edt(dense, sampling=spacing)
-    cores, n = ndimage.label(depth > radius)
+    cores, _ = ndimage.label(depth > radius)
     for k, where in enumerate(ndimage.find_objects(cores), 1):
         if where is None:
             continue

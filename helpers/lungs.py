@@ -1,4 +1,4 @@
-"""Lungs without deep learning: a threshold, connected pieces and geometry (after Hu, Hoffman, Reinhardt, IEEE TMI 2001).
+"""Lungs without deep learning: a threshold, connected pieces and geometry (after Hu, Hoffman, Reinhardt 2001).
 
 Works on any `CTVolume` whose slices are roughly axial, head first or feet first, and on coronal or sagittal stacks:
 directions come from the affine, never from the order of the array.

@@ -48,7 +48,7 @@ def brightness(images: Mapping[str, np.ndarray], title: str, low: float, high: f
 
 
 def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequence[float] | None = None) -> Figure:
-    """Axial, coronal and sagittal cut through one point (patient mm; the middle by default), millimetre for millimetre."""
+    """Axial, coronal and sagittal cut through one point (patient mm; default the middle), to one scale."""
     point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
     index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.6))
@@ -66,7 +66,7 @@ def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequen
 
 def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str) -> Figure:
     """One coronal or sagittal cut (slice, column) with square pixels and with its true proportions."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.9), width_ratios=[1, 1])
+    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.7))
     for ax, aspect, name in (
         (axes[0], 1.0, "square pixels: wrong"),
         (axes[1], dz / dx, f"dz / dx = {dz / dx:.2f}: right"),

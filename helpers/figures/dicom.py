@@ -19,7 +19,7 @@ def timeline(events: Sequence[tuple[int, str]]) -> Figure:
     ax.plot([min(years) - 2, max(years) + 3], [0, 0], color="0.4", lw=2)
     for k, (year, text) in enumerate(events):
         height = (1.0, -1.0, 2.1, -2.1)[k % 4]
-        ax.plot([year, year], [0, height * 0.82], color="0.7", lw=1)
+        ax.plot([year, year], [0, height - 0.5 * np.sign(height)], color="0.7", lw=1)
         ax.plot(year, 0, "o", color=COLOURS[0], ms=7)
         ax.text(year, height, f"{year}\n{text}", ha="center", va="center", fontsize=8.5)
     ax.set(ylim=(-2.8, 2.8), xlim=(min(years) - 4, max(years) + 5))
@@ -39,26 +39,26 @@ def services() -> Figure:
         "radiotherapy\nplanning": (0.88, 0.08),
         "browser, research\n(DICOMweb)": (0.52, 0.82),
     }
-    for k, (name, (x, y)) in enumerate(boxes.items()):
+    for name, (x, y) in boxes.items():
         box = FancyBboxPatch(
             (x - 0.105, y - 0.085), 0.21, 0.17, boxstyle="round,pad=0.012", fc="#EEF5FA", ec=COLOURS[0]
         )
         ax.add_patch(box)
         ax.text(x, y, name, ha="center", va="center", fontsize=9.5)
     arrows = [
-        ((0.09, 0.71), (0.09, 0.39), "worklist:\nwho is next?", (0.005, 0.55), "left"),
+        ((0.09, 0.71), (0.09, 0.39), "worklist:\nwho is next?", (0.075, 0.55), "right"),
         ((0.19, 0.39), (0.19, 0.71), "MPPS: begun,\ndone", (0.205, 0.55), "left"),
         ((0.25, 0.28), (0.40, 0.28), "store", (0.325, 0.32), "center"),
-        ((0.64, 0.35), (0.79, 0.53), "find, move, get", (0.60, 0.49), "left"),
-        ((0.83, 0.51), (0.66, 0.29), "SR: reports", (0.765, 0.33), "left"),
-        ((0.64, 0.21), (0.77, 0.12), "images", (0.66, 0.10), "left"),
-        ((0.79, 0.03), (0.60, 0.17), "RT: structures,\nplans, doses", (0.52, 0.035), "left"),
+        ((0.64, 0.36), (0.765, 0.57), "find, move, get", (0.675, 0.52), "right"),
+        ((0.84, 0.52), (0.65, 0.29), "SR: reports", (0.775, 0.39), "left"),
+        ((0.645, 0.24), (0.80, 0.185), "images", (0.735, 0.25), "left"),
+        ((0.765, 0.05), (0.58, 0.18), "RT: structures,\nplans, doses", (0.63, 0.06), "right"),
         ((0.52, 0.71), (0.52, 0.39), "QIDO, WADO,\nSTOW", (0.535, 0.62), "left"),
     ]
     for start, end, text, place, align in arrows:
         ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=COLOURS[1], lw=1.5))
         ax.text(*place, text, fontsize=8.5, ha=align, va="center", color="0.15")
-    ax.set(xlim=(-0.01, 1.0), ylim=(-0.03, 0.95))
+    ax.set(xlim=(-0.06, 1.0), ylim=(-0.03, 0.95))
     ax.axis("off")
     ax.set_title("The services of DICOM in a hospital")
     return figure
@@ -85,7 +85,7 @@ def file_bytes(rows: Sequence[tuple[str, bytes, str]]) -> Figure:
 def licence_ladder(rows: Sequence[tuple[str, str, Sequence[bool]]], uses: Sequence[str]) -> Figure:
     """Licences down, uses across: a filled square where the licence allows the use."""
     figure, ax = plt.subplots(figsize=(9.0, 0.42 * len(rows) + 1.2))
-    for k, (licence, examples, allowed) in enumerate(rows):
+    for k, (_, examples, allowed) in enumerate(rows):
         for j, yes in enumerate(allowed):
             mark = {"fc": COLOURS[2]} if yes else {"fc": "white", "hatch": "///"}
             ax.add_patch(Rectangle((j - 0.3, k - 0.3), 0.6, 0.6, ec="0.3", **mark))
@@ -97,6 +97,7 @@ def licence_ladder(rows: Sequence[tuple[str, str, Sequence[bool]]], uses: Sequen
     ax.set_yticklabels([licence for licence, _, _ in rows], fontsize=9)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
+    ax.set_title("What a licence lets you do", pad=12)
     for side in ax.spines.values():
         side.set_visible(False)
     return figure

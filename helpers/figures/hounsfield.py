@@ -68,13 +68,13 @@ def histogram(inside: np.ndarray, title: str, outside_share: float = 0.0, marks:
         ax.text(middle, top * (1.25 + 1.6 * (k % 2)), name, ha="center", va="bottom", fontsize=8)
     ax.set(xlabel="Hounsfield units", ylabel="voxels per 10 HU")
     note = f"; {outside_share:.0%} of the voxels lie outside the field and are left out" if outside_share else ""
-    ax.set_title(f"{title}{note}", pad=26 if marks else 6)
+    ax.set_title(f"{title}{note}", pad=34 if marks else 6)
     return figure
 
 
 def window_curves(centre: float = 40, width: float = 100) -> Figure:
     """The three window functions of the standard for one centre and width, whole and near the upper end."""
-    hu = np.linspace(centre - 1.2 * width, centre + 1.2 * width, 800)
+    hu = np.linspace(centre - 1.2 * width, centre + 1.2 * width, 4801)
     figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.3))
     for function, colour, dash in (
         ("LINEAR", COLOURS[0], "-"),

@@ -6,7 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+from scipy.ndimage import gaussian_filter
 from skimage.measure import marching_cubes
+
+
+def _smooth(mask: np.ndarray) -> np.ndarray:
+    """The mask as soft values, so that the surface does not show the steps of the voxels."""
+    return gaussian_filter(np.pad(mask, 2).astype(np.float32), 0.9)
 
 
 def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure:
@@ -15,14 +21,14 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
     parts: (mask, spacing, colour, opacity) each, mask (slice, row, column) with slices towards the head; spacing in mm.
     Masks should be coarse (about 4 mm): a few ten thousand triangles draw in about a second.
     """
-    figure = plt.figure(figsize=(6.2, 5.6))
+    figure = plt.figure(figsize=(6.0, 5.0))
     ax = figure.add_subplot(projection="3d")
     light = np.array([0.35, -0.75, 0.55])
     lows, highs = [], []
     for mask, spacing, colour, opacity in parts:
         if not mask.any():
             continue
-        verts, faces, normals, _ = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5, spacing=spacing)
+        verts, faces, normals, _ = marching_cubes(_smooth(mask), 0.5, spacing=spacing)
         points = verts[:, ::-1]  # (slice, row, column) mm -> x, y, z
         shade = 0.35 + 0.65 * np.abs(normals[faces].mean(axis=1)[:, ::-1] @ light)
         colours = np.clip(np.array(plt.matplotlib.colors.to_rgb(colour)) * shade[:, None], 0, 1)
@@ -34,7 +40,9 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     ax.set_box_aspect(high - low)
-    ax.set(xlabel="x, to the left (mm)", ylabel="y, to the back (mm)", zlabel="z, to the head (mm)")
+    ax.set(xlabel="x, to the left (mm)", ylabel="y (mm)", zlabel="z, to the head (mm)")
+    ax.set_xticks(np.arange(50 * np.ceil(low[0] / 50), high[0], 50))
+    ax.set_yticks(np.arange(100 * np.ceil(low[1] / 100), high[1], 100))
     ax.view_init(*view)
     ax.set_title(title)
     return figure

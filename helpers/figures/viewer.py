@@ -1,4 +1,4 @@
-"""An interactive slice viewer: a picture, a slider, window presets. Runs wherever ipywidgets run; needs no plot library."""
+"""An interactive slice viewer: a picture, a slider, window presets. Runs wherever ipywidgets run."""
 
 from __future__ import annotations
 

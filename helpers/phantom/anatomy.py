@@ -31,8 +31,8 @@ class Anatomy:
     squareness: float = 2.3  # 2 is an ellipse, larger is boxier
     lung_hu: float = -860.0
     blood_hu: float = 170.0
-    marrow_hu: float = 230.0
-    cortex_hu: float = 700.0
+    marrow_hu: float = 160.0
+    cortex_hu: float = 900.0
 
     def local(self, x, y, z):
         """Patient millimetres -> coordinates of the textbook patient."""
@@ -65,8 +65,8 @@ def draw_anatomy(rng: np.random.Generator, variation: float) -> Anatomy:
         squareness=spread(2.3, 0.3),
         lung_hu=spread(-860.0, 50.0),
         blood_hu=45.0 if native else spread(170.0, 60.0),
-        marrow_hu=spread(230.0, 80.0),
-        cortex_hu=spread(700.0, 150.0),
+        marrow_hu=spread(160.0, 60.0),
+        cortex_hu=spread(900.0, 200.0),
     )
 
 
