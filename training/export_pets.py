@@ -1,0 +1,130 @@
+"""Turn a checkpoint of `train_pets.py` into the shipped weight file: batch norm folded, calibrated, float16.
+
+    python training/export_pets.py --zip PATH/pets_96px.zip --run training/runs/pets --to data/weights/pets.npz
+
+Prints the file's sha256, which belongs into `helpers/pets_network.py`, and leaves `reference.npz` (the held-out
+pictures' logits) in the run's folder, with which `evaluate_pets.py` compares the Keras network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from pets_augment import to_float
+from pets_data import load_zip, split
+from pets_net import WIDTHS, PetsNet
+from train_pets import logits_of
+
+FITTED_ON = 4000  # training pictures from which the distances of "neither" are made
+DIRECTIONS = 64  # of the features' covariance that count; the rest is next to no variance
+PASS = 0.95  # share of held-out cats and dogs that "neither" lets pass
+
+
+def folded(state: dict[str, torch.Tensor], conv: str, norm: str) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (h, w, in, out) and bias with the batch norm of running statistics folded in."""
+    scale = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + 1e-5)
+    kernel = state[f"{conv}.weight"] * scale.view(-1, 1, 1, 1)
+    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+    return kernel.permute(2, 3, 1, 0).numpy(), bias.numpy()
+
+
+def keras_weights(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Weights under the names of `helpers.pets_network.kernel_shapes`."""
+    found = {}
+    found["stem/kernel"], found["stem/bias"] = folded(state, "stem", "stem_bn")
+    for block in range(len(WIDTHS)):
+        # The first batch norm of a block follows max-pooling; only positive scales may be moved in front of it.
+        if (state[f"blocks.{block}.bn1.weight"] < 0).any():
+            raise ValueError(
+                f"Block {block + 1} has a negative batch-norm scale: it cannot be folded past the max-pool."
+            )
+        for number in (1, 2, 3):
+            pair = folded(state, f"blocks.{block}.conv{number}", f"blocks.{block}.bn{number}")
+            name = f"block{block + 1}_conv{number}"
+            found[f"{name}/kernel"], found[f"{name}/bias"] = pair
+    return found | {"head/kernel": state["head.weight"].T.numpy(), "head/bias": state["head.bias"].numpy()}
+
+
+@torch.no_grad()
+def features_of(net: PetsNet, pictures: np.ndarray, *, exact: bool) -> np.ndarray:
+    """Features (n, f) averaged over picture and mirror image, at 96 px in float32, or quicker in bfloat16."""
+    out = []
+    for start in range(0, len(pictures), 250):
+        x = to_float(torch.from_numpy(pictures[start : start + 250])).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not exact):
+            out.append((net.features(x) + net.features(x.flip(3))) / 2)
+    return torch.cat(out).numpy()
+
+
+def temperature_of(margin: np.ndarray, labels: np.ndarray) -> float:
+    """The number by which the logit margin (dog - cat) is divided so that the log-loss is least (Guo et al. 2017)."""
+    signed = np.where(labels == 1, margin, -margin)
+    candidates = np.exp(np.linspace(np.log(0.2), np.log(5), 401))
+    return float(min(candidates, key=lambda t: np.logaddexp(0, -signed / t).mean()))
+
+
+def whitening_of(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class centres (2, f) and a root (f, k) of the inverse of the covariance that both classes share."""
+    centre = np.stack([features[labels == c].mean(0) for c in (0, 1)])
+    spread = np.cov((features - centre[labels]).T)
+    values, vectors = np.linalg.eigh(spread)
+    return centre, vectors[:, -DIRECTIONS:] / np.sqrt(values[-DIRECTIONS:])
+
+
+def distance(features: np.ndarray, centre: np.ndarray, whitening: np.ndarray) -> np.ndarray:
+    """Mahalanobis distance from the nearer class (n,)."""
+    return np.sqrt((((features @ whitening)[:, None] - centre @ whitening) ** 2).sum(2)).min(1)
+
+
+def export(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    pictures, labels, _ = load_zip(args.zip, args.run)
+    training, held = split(labels)
+    checkpoint = torch.load(args.run / "checkpoint.pt", weights_only=True)
+    net = PetsNet().to(memory_format=torch.channels_last)
+    net.load_state_dict(checkpoint["ema"])
+    net.eval()
+    stored = {name: array.astype(np.float16) for name, array in keras_weights(net.state_dict()).items()}
+
+    chosen = np.sort(np.random.default_rng(0).permutation(training)[:FITTED_ON])
+    centre, whitening = whitening_of(features_of(net, pictures[chosen], exact=False), labels[chosen])
+    seen, truth = features_of(net, pictures[held], exact=True), labels[held]
+    logits = (seen @ net.head.weight.detach().numpy().T) + net.head.bias.detach().numpy()
+    margin = logits[:, 1] - logits[:, 0]
+    stored["temperature"] = np.float32(temperature_of(margin, truth))
+    stored["centre"], stored["whitening"] = centre.astype(np.float32), whitening.astype(np.float32)
+    stored["limit"] = np.float32(np.quantile(distance(seen, centre, whitening), PASS))
+    stored["epochs"] = np.int32(checkpoint["epoch"])
+
+    content = io.BytesIO()
+    np.savez_compressed(content, **stored)
+    partial = args.to.with_suffix(".partial")
+    partial.write_bytes(content.getvalue())
+    partial.replace(args.to)
+    np.savez(args.run / "reference.npz", held=held, features=seen, logits=logits)
+    right = np.mean((margin > 0) == (truth == 1))
+    plain = logits_of(net, pictures[held], 96)
+    print(f"epoch {checkpoint['epoch']}, {checkpoint['seconds'] / 60:.0f} CPU-minutes of training")
+    print(
+        f"held-out {len(held)}: {right:.2%} with mirror image, {np.mean(plain.argmax(1).numpy() == truth):.2%} without"
+    )
+    print(f"temperature {stored['temperature']:.3f}, limit {stored['limit']:.2f}, {len(content.getvalue()):,} bytes")
+    print(f"sha256 {hashlib.sha256(content.getvalue()).hexdigest()}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--zip", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="the folder given to train_pets.py as --out")
+    parser.add_argument("--to", type=Path, required=True, help="the weight file to write")
+    parser.add_argument("--threads", type=int, default=2)
+    export(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
