@@ -181,6 +181,13 @@ def test_fetch_brings_a_set_once(server, cache, monkeypatch):
     assert datasets.fetch("small", progress=False).read_bytes() == CONTENT and server.asked["good"] == 2
 
 
+def test_fetch_into_another_folder_asks_once_too(server, cache, tmp_path, monkeypatch):
+    known(monkeypatch, small_set(server.url("good")))
+    path = datasets.fetch("small", root=tmp_path / "other", progress=False)
+    assert path == tmp_path / "other" / "small" / "small.bin" and datasets.find("small") is None
+    assert datasets.fetch("small", root=tmp_path / "other", progress=False) == path and server.asked["good"] == 1
+
+
 def test_fetch_failing_tells_how_to_get_the_set_by_hand(server, cache, monkeypatch):
     known(monkeypatch, small_set(server.url("page"), server.url("gone")))
     with pytest.raises(DatasetError) as caught:
