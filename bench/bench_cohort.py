@@ -2,9 +2,9 @@
 
     python -m bench.bench_cohort [REAL_SERIES_FOLDER]
 
-Both have two warm worker processes, one thread each. The overhead per series is the difference of the wall times over the
-number of series; the efficiency is the time of one worker over twice the time of two. Rounds are interleaved, and the
-best of each is taken, because other programs on the machine only ever add. docs/scaling.md is written from this output.
+Both have two warm worker processes, one thread each. The overhead per series is the difference of the wall times over
+the number of series; the efficiency is the time of one worker over twice the time of two. Rounds are interleaved, and
+the best of each is taken, because other programs on the machine only ever add. docs/scaling.md is written from this.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from distributed import Client
 
 from helpers.cohort import summarise
 from helpers.cohort.row import Job, do
+from helpers.cohort.run import LOCAL
 from helpers.phantom import chest_phantom, write_series
 
 COUNT, SHAPE, ROUNDS = 200, (24, 96, 96), 3
@@ -61,7 +62,7 @@ def measure(folders: list[Path], rounds: int = ROUNDS) -> dict[str, float]:
         assert len(table) == len(folders) and (table["error"] == "").all()
 
     def client(workers: int) -> Client:
-        return Client(n_workers=workers, threads_per_worker=1, dashboard_address=None, set_as_default=False)
+        return Client(n_workers=workers, threads_per_worker=1, set_as_default=False, **LOCAL)
 
     spawn = get_context("spawn")
     start = time.perf_counter()

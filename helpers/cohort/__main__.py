@@ -12,7 +12,7 @@ from helpers.cohort.run import Client, subfolders, summarise
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run, say in a line what came out. 0: a row for every series; 1: none at all; 2: usage; 130: interrupted."""
+    """Parse, run, say in a line what came out. 0: a row for every series; 1: none; 2: usage; 130: interrupted."""
     parser = argparse.ArgumentParser(prog="python -m helpers.cohort", description=__doc__)
     parser.add_argument("folder", nargs="+", type=Path, help="folders of series; each sub-folder is a piece of work")
     parser.add_argument("--out", type=Path, required=True, help="the table, a Parquet file; run again to go on")
@@ -22,7 +22,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-lungs", action="store_true", help="leave the lung volumes out (the slow part)")
     parser.add_argument("--retry-errors", action="store_true", help="try series again that ended in an error")
     given = parser.parse_args(arguments)
-    sources = [source for folder in given.folder for source in ([folder] if given.whole else subfolders(folder))]
     how = {"out": given.out, "lungs": not given.no_lungs, "retry_errors": given.retry_errors}
     bar = tqdm(unit=" series", file=sys.stderr, disable=None)
 
@@ -31,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         bar.update(done - bar.n)
 
     try:
+        sources = [part for folder in given.folder for part in ([folder] if given.whole else subfolders(folder))]
         with bar:
             if given.scheduler:
                 with Client(given.scheduler, set_as_default=False) as client:

@@ -21,6 +21,13 @@ except ImportError as error:  # pragma: no cover - the extra is always there in 
         "helpers.cohort needs dask[distributed]: install this project with its extra `cohort`."
     ) from error
 
+# A cluster of this machine only: free ports on the loopback, no look at other networks, no chatter
+LOCAL = {
+    "host": "127.0.0.1",
+    "protocol": "tcp://",
+    "dashboard_address": "127.0.0.1:0",
+    "silence_logs": logging.CRITICAL,
+}
 AHEAD = 2  # tasks handed out per worker thread: one runs, one waits with nothing but its name
 
 
@@ -126,10 +133,6 @@ def _engine(client: Client | None, workers: int | None, processes: bool) -> Iter
         yield client
         return
     count = workers or os.cpu_count() or 1
-    shape = (
-        {"n_workers": count, "threads_per_worker": 1} if processes else {"n_workers": 1, "threads_per_worker": count}
-    )
-    with Client(
-        processes=processes, dashboard_address=None, silence_logs=logging.CRITICAL, set_as_default=False, **shape
-    ) as own:
+    shape = {"n_workers": count if processes else 1, "threads_per_worker": 1 if processes else count}
+    with Client(processes=processes, set_as_default=False, **LOCAL, **shape) as own:
         yield own
