@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from helpers.dicom import tags
 from helpers.dicom.header import NATIVE, UNDEFINED, Header, once
-from helpers.dicom.sources import Unreadable
+from helpers.dicom.sources import Broken, Unreadable
 
 # What is no slice of a volume, by the beginning of its SOP class UID (PS3.4 annex B, PS3.6 annex A).
 OTHER_CLASSES = {
@@ -24,8 +24,12 @@ OTHER_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.6": "an ultrasound picture, not a slice of a volume",
     "1.2.840.10008.5.1.4.1.1.3": "an ultrasound clip, not a slice of a volume",
 }
+# CT, MR and PET images, enhanced ones included.
+SLICE_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128")
 LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
-MAX_PIXELS = 1 << 28
+# A compressed picture of nothing can be very small; above this many bytes the file must hold them in earnest.
+FREE_BYTES = 4 << 20
+MAX_COMPRESSION = 1000
 
 
 class Geometry(NamedTuple):
@@ -63,10 +67,6 @@ class Localizer(Unreadable):
 
 class Mosaic(Unreadable):
     """Many slices tiled into one picture."""
-
-
-class Broken(Unreadable):
-    """An image that belongs to a series but whose file is cut off or contradicts itself."""
 
 
 @lru_cache(maxsize=4096)
@@ -192,6 +192,8 @@ def check_kind(header: Header) -> None:
     if header.pixel_tag in (tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS):
         raise Unreadable("floating-point pixels, not stored values")
     if tags.ROWS not in header.raw or tags.COLUMNS not in header.raw:
+        if tags.text(raw(tags.SOP_CLASS)).startswith(SLICE_CLASSES):
+            raise Broken("damaged: an image without Rows and Columns, cut off perhaps")
         raise Unreadable(f"no image ({modality or 'no modality'})")
     if "MOSAIC" in words or tags.MOSAIC_COUNT in header.raw:
         raise Mosaic("a Siemens mosaic: many slices tiled into one picture; convert it with dcm2niix first")
@@ -240,6 +242,8 @@ def check_size(header: Header) -> None:
     if header.syntax not in NATIVE:
         if present < 16 * count:
             raise Broken("truncated: the compressed pixel data are cut off")
+        if rows * columns * allocated // 8 > max(FREE_BYTES, present // count * MAX_COMPRESSION):
+            raise Broken(f"{present} bytes cannot hold {count} x {rows} x {columns} pixels in earnest")
         return
     if header.pixel_length == UNDEFINED:
         raise Broken("uncompressed pixel data of undefined length")

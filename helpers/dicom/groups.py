@@ -99,14 +99,15 @@ def _alike(a: Geometry, b: Geometry) -> bool:
 def _by_frame_of_reference(frames: list[Frame]) -> list[list[Frame]]:
     """Positions of different frames of reference cannot be compared, so they are different stacks.
 
-    Some de-identifiers give every slice its own (LIDC-IDRI): where all differ the element tells nothing.
+    Some de-identifiers give every slice its own (LIDC-IDRI): where all positions differ in it, it tells nothing.
     """
     if not has_geometry(frames):
         return _by_file(frames)
     parts: dict[str, list[Frame]] = defaultdict(list)
     for frame in frames:
         parts[frame.label(tags.FRAME_OF_REFERENCE)].append(frame)
-    return [frames] if len(parts) == len(frames) else list(parts.values())
+    alone = all(len({frame.position for frame in members}) == 1 for members in parts.values())
+    return [frames] if alone else list(parts.values())
 
 
 def _by_file(frames: list[Frame]) -> list[list[Frame]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import warnings
 import zlib
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from io import BytesIO
@@ -20,7 +21,7 @@ from pydicom.uid import (
 )
 
 from helpers.dicom import tags
-from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Entry, Unreadable
+from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Broken, Entry
 from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start
 
 NATIVE = (
@@ -105,12 +106,40 @@ class Header:
         return self.entry.read(start, count)
 
 
-@contextmanager
-def quiet():
-    """pydicom's warnings quote values, a patient's name among them: nothing of that is shown."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+class _Quiet:
+    """pydicom's warnings and log quote values, a patient's name among them: nothing of that is shown meanwhile.
+
+    Warning filters belong to the whole process, so the first thread in changes them and the last one out restores them.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+            if self.inside == 1:
+                self.filters = warnings.catch_warnings()
+                self.filters.__enter__()
+                warnings.simplefilter("ignore")
+                self.level = LOGGER.level
+                LOGGER.setLevel(logging.CRITICAL + 1)
+
+    def __exit__(self, *exception: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self.filters.__exit__(None, None, None)
+                LOGGER.setLevel(self.level)
+
+
+LOGGER = logging.getLogger("pydicom")
+_QUIET = _Quiet()
+
+
+def quiet() -> _Quiet:
+    """A context in which pydicom says nothing."""
+    return _QUIET
 
 
 def inflate(data: bytes) -> bytes:
@@ -118,17 +147,17 @@ def inflate(data: bytes) -> bytes:
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, min(len(data) * MAX_INFLATE, MAX_MEMBER) + 1)
     except zlib.error:
-        raise Unreadable("the deflated data set is damaged") from None
+        raise Broken("the deflated data set is damaged") from None
 
 
 def read_slowly(entry: Entry) -> Header:
-    """The header by pydicom's own parser: every syntax, every odd file. Raises Unreadable with the reason."""
+    """The header by pydicom: every syntax, every odd file. Raises Unreadable (or Broken) with the reason."""
     content, size = entry.head(MAX_HEADER)
     start = find_start(content)
     try:
         syntax, _, body = file_meta(content, start)
     except Puzzling:
-        raise Unreadable("damaged: the file meta information cannot be read") from None
+        raise Broken("damaged: the file meta information cannot be read") from None
     header = Header(entry, {}, syntax, size)
     if syntax == DeflatedExplicitVRLittleEndian:
         header.inflated = content = inflate(entry.read(body, size))
@@ -149,10 +178,10 @@ def _parse(content: bytes, force: bool) -> tuple[pydicom.Dataset, int]:
         with quiet():
             return pydicom.dcmread(stream, stop_before_pixels=True, force=force), stream.tell()
     except RecursionError:
-        raise Unreadable("damaged: sequences nested without end") from None
+        raise Broken("damaged: sequences nested without end") from None
     except Exception:
-        # Whatever pydicom says here may quote a value; the reason is enough.
-        raise Unreadable("damaged: the data elements cannot be told apart") from None
+        # Whatever pydicom says here may quote a value.
+        raise Broken("damaged: the data elements cannot be told apart") from None
 
 
 def _guess_syntax(dataset: pydicom.Dataset) -> str:
@@ -175,7 +204,7 @@ def _collect(dataset: pydicom.Dataset, raw: dict[int, bytes]) -> None:
             elif value is not None:
                 raw[int(tag)] = str(value).encode("latin-1", "replace")
         except Exception:
-            raise Unreadable("damaged: a data element cannot be read") from None
+            raise Broken("damaged: a data element cannot be read") from None
         if tag == tags.PADDING:
             raw[tags.PADDING_VR] = vr.encode()
 
@@ -192,7 +221,7 @@ def _find_pixels(header: Header, content: bytes, position: int, dataset: pydicom
         return
     long_form = not implicit and piece[4:6] in LONG
     if not implicit and not long_form:
-        raise Unreadable("damaged: the pixel element has an impossible value representation")
+        raise Broken("damaged: the pixel element has an impossible value representation")
     header.pixel_tag = tag
     header.pixel_vr = piece[4:6].decode() if long_form else "OW"
     header.pixel_offset = position + (12 if long_form else 8)

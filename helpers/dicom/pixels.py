@@ -11,9 +11,6 @@ from helpers.dicom.frames import Broken, Frame, frame_count, image_format
 from helpers.dicom.header import NATIVE, Header, quiet
 from helpers.dicom.sources import Unreadable
 
-# A compressed picture of nothing can be very small; above this size its bytes must be there in earnest.
-FREE_PIXEL_BYTES = 4 << 20
-MAX_COMPRESSION = 1000
 OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
 PACKAGES = {
     **dict.fromkeys(("4.50", "4.51", "4.57", "4.70"), "python-gdcm"),
@@ -44,9 +41,17 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
     if header.syntax in NATIVE:
         return [_native(header, index, decoder, options) for index in indices]
     data = header.pixel_bytes()
-    if rows * columns * allocated // 8 > max(FREE_PIXEL_BYTES, len(data) // count * MAX_COMPRESSION):
-        raise Broken(f"{len(data)} bytes cannot hold {count} x {rows} x {columns} pixels in earnest")
+    check_fragments(data)
     return _decoded(decoder, data, indices, count, options)
+
+
+def check_fragments(data: bytes) -> None:
+    """Compressed pixels are items (PS3.5 section A.4) up to a delimiter; raises Broken where that chain is cut."""
+    position = 0
+    while data[position : position + 4] == b"\xfe\xff\x00\xe0":
+        position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
+    if data[position : position + 4] != b"\xfe\xff\xdd\xe0":
+        raise Broken("truncated: the end of the compressed pixel data is missing")
 
 
 def _native(header: Header, index: int, decoder, options: dict) -> np.ndarray:

@@ -143,7 +143,7 @@ def headers(entries: list[Entry], skips: list[Skip]) -> Iterable[Header]:
         try:
             yield reader.read(entry)
         except Unreadable as error:
-            skips.append(Skip(entry.name, str(error)))
+            skips.append(Skip(entry.name, str(error), KINDS.get(type(error), "skipped")))
 
 
 def describe(member: Group) -> SeriesInfo:

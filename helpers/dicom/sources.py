@@ -24,6 +24,10 @@ class Unreadable(Exception):
     """This one file cannot be used; the text is the reason, to be shown beside its name."""
 
 
+class Broken(Unreadable):
+    """An image that belongs to a series, or may belong to it, but whose file is cut off or contradicts itself."""
+
+
 class FileEntry:
     """One file on disk."""
 

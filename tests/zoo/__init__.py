@@ -1,0 +1,1 @@
+"""Synthetic DICOM series with one awkwardness each, and the answer that is right for it."""

@@ -1,0 +1,161 @@
+"""Enhanced multi-frame objects for the zoo."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import EnhancedCTImageStorage, ExplicitVRBigEndian, RLELossless
+
+from tests.zoo.cases import Answer, case, found
+from tests.zoo.writer import ROOT, SLICES, Series, dataset, save
+
+ORDER = np.random.default_rng(5).permutation(SLICES)
+
+
+def item(**values) -> Dataset:
+    ds = Dataset()
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def group(series: Series, k: int, slope: float | None = None, intercept: float | None = None) -> Dataset:
+    """The functional groups of one frame."""
+    position = [f"{value:.9g}" for value in series.position(k)]
+    found = item(
+        PlanePositionSequence=[item(ImagePositionPatient=position)],
+        FrameContentSequence=[item(StackID="1", InStackPositionNumber=k + 1)],
+    )
+    if slope is not None:
+        scale = item(RescaleIntercept=f"{intercept:g}", RescaleSlope=f"{slope:g}", RescaleType="HU")
+        found.PixelValueTransformationSequence = [scale]
+    return found
+
+
+def enhanced(series: Series, order=ORDER, scale_in_groups: bool = True) -> Dataset:
+    """All slices in one object, the frames in the given order."""
+    ds = dataset(series, 0)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
+                    "RescaleSlope", "RescaleIntercept", "RescaleType"):  # fmt: skip
+        delattr(ds, keyword)
+    ds.NumberOfFrames = len(order)
+    ds.SharedFunctionalGroupsSequence = [
+        item(
+            PlaneOrientationSequence=[item(ImageOrientationPatient=[*series.row, *series.column])],
+            PixelMeasuresSequence=[item(PixelSpacing=list(series.spacing), SliceThickness="2.5")],
+        )
+    ]
+    scale = (series.slope, series.intercept) if scale_in_groups else (None, None)
+    ds.PerFrameFunctionalGroupsSequence = [group(series, int(k), *scale) for k in order]
+    ds.PixelData = series.stored[order].tobytes()
+    return ds
+
+
+@case
+def enhanced_in_scrambled_order(folder):
+    series = Series()
+    save(enhanced(series), folder / "all.dcm")
+    return Answer(series)
+
+
+@case
+def enhanced_with_own_scale_per_frame(folder):
+    series = Series()
+    ds = enhanced(series)
+    stored = series.stored.copy()
+    for frame, k in zip(ds.PerFrameFunctionalGroupsSequence, ORDER):
+        frame.PixelValueTransformationSequence[0].RescaleIntercept = str(-1024 - 5 * int(k))
+        stored[k] += np.int16(5 * k)
+    ds.PixelData = stored[ORDER].tobytes()
+    save(ds, folder / "all.dcm")
+    return Answer(series, found("rescale_varies"))
+
+
+@case
+def enhanced_compressed(folder):
+    series = Series()
+    ds = enhanced(series)
+    ds.compress(RLELossless, generate_instance_uid=False)
+    save(ds, folder / "all.dcm")
+    return Answer(series)
+
+
+@case
+def enhanced_big_endian(folder):
+    series = Series()
+    ds = enhanced(series)
+    ds.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    ds.PixelData = series.stored[ORDER].astype(">i2").tobytes()
+    save(ds, folder / "all.dcm")
+    return Answer(series)
+
+
+@case
+def enhanced_without_rescale(folder):
+    series = Series(intercept=0)
+    save(enhanced(series, scale_in_groups=False), folder / "all.dcm")
+    return Answer(series, found("no_rescale"))
+
+
+@case
+def enhanced_tilted(folder):
+    angle = np.radians(18.0)
+    series = Series(column=(0, np.cos(angle), np.sin(angle)))
+    save(enhanced(series), folder / "all.dcm")
+    return Answer(series, found("tilt"))
+
+
+@case
+def enhanced_with_two_times(folder):
+    series = Series()
+    ds = enhanced(series, np.concatenate([ORDER, ORDER]))
+    for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        frame.FrameContentSequence[0].TemporalPositionIndex = 1 + number // SLICES
+    save(ds, folder / "all.dcm")
+    return Answer(series, error="time 2 of 2")
+
+
+@case
+def enhanced_missing_frame(folder):
+    series = Series()
+    save(enhanced(series, [k for k in ORDER if k != 4]), folder / "all.dcm")
+    return Answer(series, error="missing")
+
+
+@case
+def enhanced_without_groups(folder):
+    series = Series(row=(1, 0, 0), column=(0, 1, 0), step=(0, 0, 2.5), origin=(0, 0, 0), spacing=(1, 1))
+    ds = enhanced(series, range(SLICES))
+    del ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence
+    ds.SpacingBetweenSlices, ds.RescaleSlope, ds.RescaleIntercept = "2.5", "1", "-1024"
+    save(ds, folder / "all.dcm")
+    return Answer(series, found("no_geometry"))
+
+
+@case
+def enhanced_with_too_few_groups(folder):
+    series = Series()
+    ds = enhanced(series)
+    del ds.PerFrameFunctionalGroupsSequence[-1]
+    save(ds, folder / "all.dcm")
+    return Answer(series, error="9 functional groups for 10 frames")
+
+
+@case
+def multiframe_of_another_kind(folder):
+    ds = dataset(Series(), 0)
+    ds.NumberOfFrames = SLICES
+    ds.PixelData = Series().stored.tobytes()
+    save(ds, folder / "cine.dcm")
+    return Answer(error="without functional groups")
+
+
+@case
+def two_enhanced_files_of_one_series(folder):
+    series = Series()
+    for part, order in enumerate((ORDER[:5], ORDER[5:])):
+        ds = enhanced(series, order)
+        ds.SOPInstanceUID = f"{ROOT}.2.{50 + part}"
+        save(ds, folder / f"part{part}.dcm")
+    return Answer(series)
