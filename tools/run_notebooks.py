@@ -166,8 +166,11 @@ def print_table(reports: list[Report]) -> None:
 
 
 def resolve_parameters(options: argparse.Namespace) -> dict[str, str]:
-    """The reader's values, each checked now (a wrong path ends here, in one sentence) and made absolute."""
-    from helpers.datasets import DatasetError, resolve
+    """The reader's values, each checked now: a wrong path ends here, in one sentence.
+
+    Paths become absolute, because kernels start elsewhere; names of data sets stay names.
+    """
+    from helpers.datasets import DatasetError, names, resolve
 
     values = {}
     for name, (_, expects) in PARAMETERS.items():
@@ -175,7 +178,8 @@ def resolve_parameters(options: argparse.Namespace) -> dict[str, str]:
         if not given:
             continue
         try:
-            values[name] = str(Path(resolve(given, expects=expects)).resolve())
+            path = resolve(given, expects=expects)
+            values[name] = given if given in names() else str(Path(path).resolve())
         except DatasetError as error:
             raise SystemExit(f"{name}: {error}") from None
     return values
