@@ -137,7 +137,7 @@ def _lbp(rgb, scale=1.2, step=1, min_size=24, max_size=None, neighbours=6):
 
 
 def _yunet(rgb, score=0.7, model=None):
-    network = _network(Path(model).expanduser() if model is not None else yunet_file())
+    network = _network(Path(model).expanduser()) if model is not None else _usual_network()
     bgr = cv2.cvtColor(rgb, cv2.COLOR_GRAY2BGR if rgb.ndim == 2 else cv2.COLOR_RGB2BGR)
     network.setInputSize((bgr.shape[1], bgr.shape[0]))
     network.setScoreThreshold(float(score))
@@ -184,9 +184,17 @@ def _load_cascade(path: Path):
     return cascade
 
 
-def _network(path: Path | None):
-    if path is None:
-        raise FaceError("The YuNet model is not here; fetch it once with 'make data SET=yunet' (232,589 bytes).")
+def _usual_network():
+    """The fetched YuNet. Once loaded it is kept: looking for the file each time would cost a hundredth of a search."""
+    if not hasattr(_loaded, "yunet"):
+        path = yunet_file()
+        if path is None:
+            raise FaceError("The YuNet model is not here; fetch it once with 'make data SET=yunet' (232,589 bytes).")
+        _loaded.yunet = _network(path)
+    return _loaded.yunet
+
+
+def _network(path: Path):
     networks = _loaded.__dict__.setdefault("networks", {})
     if path not in networks:
         model = np.frombuffer(_bytes(path, "model"), np.uint8)

@@ -156,6 +156,7 @@ def test_own_cascade_from_a_folder_with_accents(astronaut, tmp_path):
 
 def test_missing_yunet_says_how_to_get_it(astronaut, monkeypatch):
     monkeypatch.setattr(faces, "yunet_file", lambda: None)
+    monkeypatch.setattr(faces, "_loaded", threading.local())
     with pytest.raises(FaceError, match="make data SET=yunet"):
         detect_faces(astronaut, "yunet")
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from helpers.figures.core import COLOURS
-from helpers.figures.images import draw, grid_of
+from helpers.figures.images import draw, grid_of, row_height
 
 LINES = ["-", "--", ":", "-."]
 
@@ -20,6 +20,7 @@ def boxed(pictures: list, founds: list, titles: list[str], columns: int | None =
     """Pictures in rows, each with its boxes (n, 4)."""
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
+    height = row_height(pictures, columns, height)
     figure, grid = grid_of(rows, columns, (8.6, height * rows), squeeze=False)
     for axes in grid.flat[len(pictures) :]:
         axes.axis("off")
@@ -32,14 +33,12 @@ def boxed(pictures: list, founds: list, titles: list[str], columns: int | None =
 
 def compared(rgb: np.ndarray, results: dict, title: str) -> Figure:
     """One picture, the boxes of several detectors: a colour and a line style each. `results`: name -> boxes (n, 4)."""
-    figure, axes = grid_of(1, 1, (6.2, 5.2))
+    figure, axes = grid_of(1, 1, (6.2, row_height([rgb], 1, 5.2, width=6.2) + 0.3))
     draw(axes, rgb, title)
     for number, (name, found) in enumerate(results.items()):
         for one in found:
-            box(axes, *one, colour=[COLOURS[7], COLOURS[5], COLOURS[1]][number % 3], style=LINES[number % 4])
-        axes.plot(
-            [], [], color=[COLOURS[7], COLOURS[5], COLOURS[1]][number % 3], ls=LINES[number % 4], lw=2.5, label=name
-        )
+            box(axes, *one, colour=(COLOURS[7], COLOURS[5], "white")[number % 3], style=LINES[number % 4])
+        axes.plot([], [], color=(COLOURS[7], COLOURS[5], "white")[number % 3], ls=LINES[number % 4], lw=2.5, label=name)
     _legend_below(axes, len(results))
     return figure
 
@@ -85,15 +84,9 @@ def funnel(left: tuple[int, ...], stumps: list[int]) -> Figure:
     top.bar(stages, left, color=[COLOURS[6], COLOURS[5], *[COLOURS[0]] * len(stumps)], width=0.8)
     top.set_yscale("log")
     top.set(ylabel="windows left", ylim=(10, max(left) * 4), title="How the cascade throws windows away")
-    for place in (0, 2, 6, 11, 16, 21, len(left) - 1):
-        top.annotate(
-            f"{left[place]:,}",
-            (stages[place], left[place]),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
+    for place in (0, 3, 6, 11, 16, 21, len(left) - 1):
+        spot = (stages[place] - 0.4, left[place])
+        top.annotate(f"{left[place]:,}", spot, (0, 3), textcoords="offset points", ha="left", fontsize=8)
     bottom.bar(np.arange(1, len(stumps) + 1), stumps, color=COLOURS[4], hatch="///", edgecolor="white", width=0.8)
     bottom.set(ylabel="stumps", xlabel="stage")
     ticks = [-1, 0, *range(5, len(stumps) + 1, 5)]
@@ -105,23 +98,23 @@ def funnel(left: tuple[int, ...], stumps: list[int]) -> Figure:
 
 def parameter_grid(rgb: np.ndarray, scales: list[float], neighbours: list[int], found: dict) -> Figure:
     """Rows: scale; columns: neighbours; in each picture the boxes `found[scale, neighbours]`."""
-    figure, grid = grid_of(len(scales), len(neighbours), (7.6, 1.95 * len(scales) + 0.2))
-    for row, scale in zip(grid, scales):
-        for axes, count in zip(row, neighbours):
-            boxes = found[scale, count]
-            draw(axes, rgb, f"{len(boxes)} box{'' if len(boxes) == 1 else 'es'}")
-            for one in boxes:
-                box(axes, *one, width=1.3)
-            if axes is row[0]:
-                axes.set_ylabel(f"scale {scale}", fontsize=10)
-            if row is grid[-1]:
-                axes.set_xlabel(f"neighbours {count}", fontsize=10)
+    figure, grid = grid_of(
+        len(scales), len(neighbours), (7.6, row_height([rgb], len(neighbours), 2.2, width=7.6) * len(scales) + 0.3)
+    )
+    for (row, column), axes in np.ndenumerate(grid):
+        boxes = found[scales[row], neighbours[column]]
+        words = f"{len(boxes)} box{'' if len(boxes) == 1 else 'es'}"
+        draw(axes, rgb, f"neighbours {neighbours[column]}\n{words}" if row == 0 else words)
+        for one in boxes:
+            box(axes, *one, width=1.3)
+        if column == 0:
+            axes.set_ylabel(f"scale {scales[row]}", fontsize=10)
     return figure
 
 
 def windows_and_boxes(rgb: np.ndarray, windows: np.ndarray, boxes: np.ndarray) -> Figure:
     """All windows that pass the cascade, and the boxes that grouping makes of them."""
-    figure, (left, right) = grid_of(1, 2, (8.2, 4.2))
+    figure, (left, right) = grid_of(1, 2, (8.2, row_height([rgb], 2, 5.0, width=8.2)))
     draw(left, rgb, f"{len(windows)} windows pass every stage")
     for x, y, w, h in windows:
         left.add_patch(Rectangle((x, y), w, h, fill=False, ec=COLOURS[7], lw=0.8, alpha=0.8))

@@ -19,6 +19,7 @@ def draw(axes, picture: np.ndarray, title: str = "", **settings) -> None:
     """A picture without ticks: (h, w, 3) as it is, (h, w) in grey; `uint8` always from 0 black to 255 white."""
     if picture.ndim == 2 and picture.dtype == np.uint8:
         settings = {"vmin": 0, "vmax": 255} | settings
+    settings = {"interpolation": "auto"} | settings  # smooth when made smaller, hard pixels when enlarged
     axes.imshow(picture, **settings)
     axes.set(xticks=[], yticks=[], anchor="N")
     for side in axes.spines.values():
@@ -26,10 +27,17 @@ def draw(axes, picture: np.ndarray, title: str = "", **settings) -> None:
     axes.set_title(title, fontsize=10, fontweight="bold")
 
 
+def row_height(pictures: list, columns: int, most: float, width: float = 8.6) -> float:
+    """Height in inches of a row of pictures with titles, so that wide photographs leave no gap; at most `most`."""
+    tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
+    return min(most, width / columns * tallest + 0.35)
+
+
 def side_by_side(pictures: list, titles: list[str], columns: int | None = None, height: float = 2.9) -> Figure:
     """Pictures in rows of `columns`, each with its title above; `height` of a row in inches."""
     columns = columns or len(pictures)
     rows = -(-len(pictures) // columns)
+    height = row_height(pictures, columns, height)
     figure, grid = grid_of(rows, columns, (8.6, height * rows), squeeze=False)
     for axes in grid.flat[len(pictures) :]:
         axes.axis("off")
@@ -115,7 +123,8 @@ def loss_by_coding(rows: list[tuple[str, float, float]], tissue: float, words: s
     axes.barh(place + 0.2, typical, 0.38, color=COLOURS[0], label="typical error (root mean square)")
     axes.barh(place - 0.2, largest, 0.38, color=COLOURS[1], hatch="///", edgecolor="white", label="largest error")
     for y, a, b in zip(place, typical, largest):
-        axes.annotate(f"{a:.1f}", (a, y + 0.2), (4, 0), textcoords="offset points", va="center", fontsize=9)
+        plain = {"fc": "white", "ec": "none", "pad": 0.6}
+        axes.annotate(f"{a:.1f}", (a, y + 0.2), (4, 0), textcoords="offset points", va="center", fontsize=9, bbox=plain)
         axes.annotate(f"{b:.1f}", (b, y - 0.2), (4, 0), textcoords="offset points", va="center", fontsize=9)
     axes.axvline(tissue, color="black", ls="--", lw=1.2, label=words, zorder=0)
     axes.set_xlim(0, 1.12 * largest.max())
