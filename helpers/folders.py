@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -216,6 +216,15 @@ class Batches:
             return np.arange(self.n)
         return np.random.default_rng((self.seed, self.passes)).permutation(self.n)
 
+    def some(self, count: int) -> Batches:
+        """At most `count` of the pictures, the classes in turn, in the same order each time; for a quick look."""
+        place = np.empty(self.n)
+        for label in np.unique(self.labels):
+            rows = np.flatnonzero(self.labels == label)
+            place[rows] = np.random.default_rng((self.seed, int(label) + 1)).permutation(len(rows))
+        keep = np.sort(np.lexsort((self.labels, place))[:count])
+        return replace(self, files=[self.files[k] for k in keep], labels=self.labels[keep], skipped=[*self.skipped])
+
     def skip(self, index: int, reason: str) -> None:
         """Note once that file number `index` was left out."""
         entry = Skipped("/".join(self.files[index].parts[-2 if self.class_names else -1 :]), reason)
@@ -259,3 +268,14 @@ def get_batches(
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1.")
     listing = list_classes(folder) if class_mode else list_pictures(folder)
     return Batches(listing.files, listing.labels, listing.class_names, batch_size, shuffle, seed, size, listing.skipped)
+
+
+def train_and_validation(folder: str | Path) -> tuple[Path, Path | None]:
+    """The part of a picture set to learn from and the part to be judged on, or the folder itself and None.
+
+    Recognised are sub-folders named train and validation, valid, val or test (as in cats_and_dogs_filtered).
+    """
+    path = _existing(folder)
+    inner = {entry.name.casefold(): entry for entry in _visible(path) if entry.is_dir()}
+    others = [inner[name] for name in ("validation", "valid", "val", "test") if name in inner]
+    return (inner["train"], others[0]) if "train" in inner and others else (path, None)

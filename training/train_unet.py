@@ -18,8 +18,9 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import numpy as np
 
-from helpers.unet import WEIGHTS, build_unet, dice_per_slice, load_unet, predict_canvas, save_weights, segment_slices
-from helpers.unet_training import Slices, draw_patient, phantom_slices, train
+from helpers.unet import WEIGHTS, build_unet, dice_per_slice, load_unet, predict_canvas, save_weights
+from helpers.unet_training import Slices, phantom_slices, train
+from training.measure_unet import measure_all
 
 RUNS = Path(__file__).parent / "runs" / "unet"
 TRAIN, VALIDATION, TEST = range(1000, 1064), range(2000, 2012), range(3000, 3012)
@@ -73,13 +74,10 @@ def train_ablation(epochs: int) -> None:
 
 def measure() -> None:
     """Write data/weights/unet.json."""
-    from training.measure_unet import measure_all
-
-    models = {"shipped": load_unet()}
-    models |= {
+    models = {
         name: load_unet(RUNS / f"{name} final.npz") for name in ABLATION if (RUNS / f"{name} final.npz").is_file()
     }
-    result = measure_all(models, TEST, draw_patient, segment_slices)
+    result = measure_all(models | {"shipped": load_unet()}, TEST)
     WEIGHTS.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
