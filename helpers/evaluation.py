@@ -144,3 +144,24 @@ def _shrunk(split: Split, y, size: int) -> Split:
         here = np.flatnonzero(y[split.train] == label)
         place[here] = (np.arange(len(here)) + 0.5) / len(here)
     return Split(split.train[np.argsort(place, kind="stable")[:size]], split.test)
+
+
+def best_on_one_half(models: Sequence[object], X, y, splits: Sequence[Split]) -> pd.DataFrame:
+    """Stage a mistake: choose the best of many models by its score on test rows, and report that very score.
+
+    Every split's test part is cut into two halves. Columns: "reported", the chosen model on the half that chose it,
+    and "truth", the same model on the other half, which nobody has looked at. One row for each split.
+    """
+    X, y, found = np.asarray(X), np.asarray(y), []
+    for split in splits:
+        halves = split.test[::2], split.test[1::2]
+        fitted = [clone(model).fit(X[split.train], y[split.train]) for model in models]
+        scores = np.array([[model.score(X[half], y[half]) for half in halves] for model in fitted])
+        found.append(scores[scores[:, 0].argmax()])
+    return pd.DataFrame(found, columns=["reported", "truth"])
+
+
+def pooled_accuracy(right: np.ndarray, splits: Sequence[Split]) -> float:
+    """Share of right answers over all folds together; `right`: (fold, row), only each fold's test rows count."""
+    answers = np.concatenate([row[split.test] for row, split in zip(right, splits)])
+    return float(answers.mean())

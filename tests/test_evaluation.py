@@ -109,3 +109,20 @@ def test_learning_curve_keeps_test_rows_and_nests_training_rows():
     assert set(seen[10][0].train) <= set(seen[40][0].train)
     with pytest.raises(ValueError, match="asked for"):
         ev.learning_curve(fit, splits, Y, [500])
+
+
+def test_choosing_on_test_rows_flatters_even_where_there_is_nothing_to_learn():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 5)), rng.integers(0, 2, 120)
+    models = [LogisticRegression(C=10.0**c, max_iter=500) for c in range(-6, 3)]
+    models += [make_pipeline(StandardScaler(), model) for model in models]
+    table = ev.best_on_one_half(models, X, y, ev.stratified_splits(y, range(12)))
+    assert table.shape == (12, 2)
+    assert table["reported"].mean() > table["truth"].mean() + 0.02
+    assert abs(table["truth"].mean() - 0.5) < 0.08
+
+
+def test_pooled_accuracy_counts_every_test_row_once():
+    splits = ev.as_splits([([0, 1, 2], [3]), ([3], [0, 1, 2])])
+    right = np.array([[True, True, True, False], [True, True, False, False]])
+    assert ev.pooled_accuracy(right, splits) == 0.5

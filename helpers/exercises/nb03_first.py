@@ -34,7 +34,7 @@ ANSWERS = {
         hint="Where the sum is negative ReLU passes nothing back; elsewhere the derivative along w is x.",
     ),
     "3.8": Answer(
-        value=(0.73, 0.88),
+        value=(0.73, 0.89),
         tolerance=0.0101,
         hint="wilson(right, n) with n = 84 and 69 right; round both ends to two places.",
     ),

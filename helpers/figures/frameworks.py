@@ -30,7 +30,7 @@ def timeline() -> Figure:
         old = "Theano" in name
         colour = COLOURS[1] if old else COLOURS[0]
         ax.plot(year, -k, "s" if old else "o", color=colour, markersize=8)
-        ax.text(year + 0.25, -k, words, va="center", fontsize=9)
+        ax.text(year + 0.32, -k, words, va="center", fontsize=9)
     ax.axvspan(2017, 2018, color="#EEEEEE", zorder=0)
     ax.text(2017.5, 1.1, "the articles", ha="center", fontsize=9)
     ax.set(xlim=(2009.5, 2028), ylim=(-len(HISTORY) + 0.3, 1.6), yticks=[], xticks=range(2010, 2025, 2))
@@ -74,11 +74,11 @@ def graph(nodes: dict[str, str], edges: list[tuple[str, str, str]], title: str =
     for name in nodes:
         columns.setdefault(depth[name], []).append(name)
     place = {n: (d, (len(c) - 1) / 2 - k) for d, c in columns.items() for k, n in enumerate(c)}
-    fig, ax = plt.subplots(figsize=(8, 2.8))
+    fig, ax = plt.subplots(figsize=(7, 2.4))
     for start, end, shape in edges:
         (x0, y0), (x1, y1) = place[start], place[end]
-        ax.annotate("", (x1 - 0.3, y1), (x0 + 0.3, y0), arrowprops={"arrowstyle": "-|>", "color": "#555555"})
-        ax.text((x0 + x1) / 2, (y0 + y1) / 2 + 0.12, shape, ha="center", va="bottom", fontsize=9, color=COLOURS[0])
+        ax.annotate("", (x1 - 0.24, y1), (x0 + 0.12, y0), arrowprops={"arrowstyle": "-|>", "color": "#555555"})
+        ax.text((x0 + x1) / 2, (y0 + y1) / 2 + 0.1, shape, ha="center", va="bottom", fontsize=9, color=COLOURS[0])
     for name, (x, y) in place.items():
         kind = nodes[name]
         given = kind == "Placeholder"

@@ -134,7 +134,7 @@ def padding_cases(cases: dict[str, tuple[int, int, int, int]]) -> Figure:
         for start, style, colour in ((0, "-", RED), (stride, "--", "black")):
             frame = Rectangle((start, 0), kernel, kernel, fill=False, edgecolor=colour, linewidth=2.2, linestyle=style)
             ax.add_patch(frame)
-        ax.set(xlim=(-0.75, whole + 0.75), ylim=(10.6, -0.2), aspect="equal")
+        ax.set(xlim=(-0.75, whole + 0.75), ylim=(10.1, -0.2), aspect="equal")
         ax.set_title(f"{name}\n{size}×{size} → {out}×{out}", loc="center", fontsize=9)
         ax.text(whole / 2, whole + 0.4, f"k {kernel}, p {pad}, s {stride}", fontsize=8.5, va="top", ha="center")
         ax.axis("off")

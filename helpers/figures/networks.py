@@ -109,11 +109,11 @@ def softmax_bars(scores, temperatures) -> Figure:
     scores = np.asarray(scores, float)
     fig, axes = plt.subplots(1, len(temperatures) + 1, figsize=(8.4, 2.5))
     axes[0].bar(range(len(scores)), scores, color="#888888")
-    axes[0].set(title="scores", xlabel="class")
+    axes[0].set(title="scores", xlabel="class", xticks=range(0, len(scores), 2))
     for ax, t in zip(axes[1:], temperatures):
         p = layers.softmax(scores, temperature=t)
         ax.bar(range(len(p)), p, color=BLUE)
-        ax.set(title=f"T = {t:g}", ylim=(0, 1.08), xlabel="class")
+        ax.set(title=f"T = {t:g}", ylim=(0, 1.08), xlabel="class", xticks=range(0, len(p), 2))
         ax.annotate(f"{p.max():.2f}", (p.argmax(), p.max()), ha="center", va="bottom", fontsize=9)
     return fig
 
@@ -136,7 +136,7 @@ def filters(kernels: np.ndarray, columns: int = 8) -> Figure:
 
 def feature_maps(outputs: Mapping[str, np.ndarray], columns: int = 8) -> Figure:
     """For one picture: the first channels of each layer's output (row, column, channel), a line per layer."""
-    fig, axes = plt.subplots(len(outputs), columns, figsize=(8.2, 1.16 * len(outputs)))
+    fig, axes = plt.subplots(len(outputs), columns, figsize=(8.2, 1.02 * len(outputs)))
     for line, (name, maps) in zip(axes, outputs.items()):
         for k, ax in enumerate(line):
             ax.set(xticks=[], yticks=[])
