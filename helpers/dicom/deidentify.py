@@ -1,0 +1,211 @@
+"""A data set without its patient: the Basic Application Level Confidentiality Profile of PS3.15 annex E.
+
+The profile's table names several hundred elements to remove, and new ones come with every edition. So this goes the
+other way round: only what is technical stays (pixels, geometry, acquisition numbers and codes); everything else goes.
+Pixels are not looked at: a name burned into the picture stays there, and a warning says when that is to be feared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import warnings
+from datetime import datetime, timedelta
+
+from pydicom import DataElement, Dataset
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID
+
+SESSION_KEY = secrets.token_bytes(32)
+
+NUMERIC = frozenset(
+    ["AT", "DS", "FD", "FL", "IS", "OB", "OB/OW", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UL", "US", "UV"]
+) | {"US or SS"}
+# Groups in which numbers and codes are technical: acquisition, image position, image presentation, functional groups.
+TECHNICAL_GROUPS = frozenset({0x0018, 0x0020, 0x0028, 0x5200})
+KEPT = frozenset(
+    [
+        "SpecificCharacterSet",
+        "ImageType",
+        "SOPClassUID",
+        "Modality",
+        "Manufacturer",
+        "ManufacturerModelName",
+        "PixelData",
+        "ConvolutionKernel",
+        "FilterType",
+        "FrameType",
+        "PixelPresentation",
+        "VolumetricProperties",
+        "VolumeBasedCalculationTechnique",
+        "ComplexImageComponent",
+        "AcquisitionContrast",
+        "RescaleType",
+        "ContentQualification",
+        "StackID",
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+        "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths",
+        "FloatPixelData",
+        "DoubleFloatPixelData",
+        "CTImageFrameTypeSequence",
+        "MRImageFrameTypeSequence",
+        "PixelPaddingValue",
+        "BodyPartExamined",
+        "KVP",
+        "PresentationLUTShape",
+    ]
+)
+# Numbers and codes of the technical groups that the profile removes all the same.
+REMOVED = frozenset(
+    [
+        "PatientBodyMassIndex",
+        "AcquisitionDeviceProcessingDescription",
+        "DateOfSecondaryCapture",
+        "TimeOfSecondaryCapture",
+        "ContrastBolusStartTime",
+        "ContrastBolusStopTime",
+        "PregnancyStatus",
+        "InstanceCreatorUID",
+        "ItemInInventory",
+        "OtherStudyNumbers",
+        "ImageComments",
+        "FrameComments",
+        "IssuerDate",
+    ]
+)
+DATES, TIMES = frozenset({"DA", "DT"}), frozenset({"TM"})
+# Elements an image must have even when it knows nothing (type 2 of PS3.3 C.7.1.1 and C.7.2.1).
+EMPTY = (
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+
+
+class BurnedInWarning(UserWarning):
+    """The picture itself may show the patient's identity."""
+
+
+def deidentify(dataset: Dataset, *, shift_days: int | None = None, key: bytes | None = None) -> Dataset:
+    """A copy without patient identity; the given data set stays as it is.
+
+    shift_days: None removes dates and times; a number moves all dates by as many days (times stay), so that intervals
+    keep their meaning (Retain Longitudinal Temporal Information With Modified Dates). Use one secret number a patient.
+    key: UIDs and the patient's number are replaced by ones computed from it; the same key keeps files of a series
+    together, and without it they cannot be traced back. Default: a key that lasts as long as this Python process.
+
+    Warns (BurnedInWarning) when the header says that the picture shows annotations, or does not deny it where that is
+    usual (secondary captures, ultrasound).
+    """
+    key = SESSION_KEY if key is None else key
+    _warn_of_burned_in(dataset)
+    clean = _clean(dataset, shift_days, key)
+    number = hmac.new(key, str(dataset.get("PatientID", "")).encode(), hashlib.sha256).hexdigest()[:12]
+    clean.PatientID = clean.PatientName = f"ANON-{number}"
+    for keyword in EMPTY:
+        if keyword not in clean:
+            setattr(clean, keyword, "")
+    clean.PatientIdentityRemoved = "YES"
+    clean.DeidentificationMethod = "PS3.15 Basic Profile, keeping technical elements only"
+    clean.DeidentificationMethodCodeSequence = [_code("113100", "Basic Application Confidentiality Profile")]
+    if shift_days is not None:
+        modified = "Retain Longitudinal Temporal Information Modified Dates Option"
+        clean.DeidentificationMethodCodeSequence.append(_code("113107", modified))
+        clean.LongitudinalTemporalInformationModified = "MODIFIED"
+    return _as_file(dataset, clean)
+
+
+def new_uid(uid: str, key: bytes) -> UID:
+    """A UID that stands for `uid`: the same for the same key, and not to be turned back (PS3.5 annex B.2 form)."""
+    digest = hmac.new(key, str(uid).encode(), hashlib.sha256).digest()
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
+
+
+def _warn_of_burned_in(dataset: Dataset) -> None:
+    said = str(dataset.get("BurnedInAnnotation", "")).upper()
+    screen = str(dataset.get("SOPClassUID", "")).startswith(("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6"))
+    screen = screen or "SECONDARY" in str(dataset.get("ImageType", "")).upper() or "ConversionType" in dataset
+    if said == "YES" or (screen and said != "NO"):
+        text = "The picture itself may show names or numbers (BurnedInAnnotation); look at it before you pass it on."
+        warnings.warn(text, BurnedInWarning, stacklevel=3)
+
+
+def _clean(dataset: Dataset, shift_days: int | None, key: bytes) -> Dataset:
+    """The technical elements of one data set or sequence item."""
+    clean = Dataset()
+    for element in dataset:
+        kept = _treated(element, shift_days, key)
+        if kept is not None:
+            clean.add(kept)
+    return clean
+
+
+def _treated(element: DataElement, shift_days: int | None, key: bytes) -> DataElement | None:
+    """What remains of one element; None when it goes."""
+    tag, vr, keyword = element.tag, element.VR, element.keyword
+    if tag.is_private or not keyword or keyword in REMOVED:
+        return None
+    if vr == "UI":
+        return _treated_uid(element, key)
+    if vr in DATES | TIMES:
+        # Dates and times of the patient's life (group 0010) and of procedures go even when others are moved.
+        if shift_days is None or tag.group not in (0x0008, 0x0018, 0x0020):
+            return None
+        return DataElement(tag, vr, element.value if vr in TIMES else _shifted(element.value, shift_days, vr))
+    if vr == "SQ":
+        if tag.group not in TECHNICAL_GROUPS and keyword not in KEPT:
+            return None
+        return DataElement(tag, vr, [_clean(item, shift_days, key) for item in element.value])
+    technical = tag.group in TECHNICAL_GROUPS and (vr in NUMERIC or vr == "CS")
+    return DataElement(tag, vr, element.value) if technical or keyword in KEPT else None
+
+
+def _treated_uid(element: DataElement, key: bytes) -> DataElement:
+    """UIDs that the standard defines stay (classes, syntaxes); those of objects are replaced."""
+    values = [element.value] if isinstance(element.value, str) else list(element.value or [])
+    known = [value if UID(value).name != value else new_uid(value, key) for value in values if value]
+    return DataElement(element.tag, "UI", known[0] if len(known) == 1 else known or "")
+
+
+def _shifted(value: object, days: int, vr: str) -> str | list[str]:
+    """A date, or a date with time, moved by some days; empty where it cannot be read."""
+    if value is not None and not isinstance(value, str) and hasattr(value, "__iter__"):
+        return [_shifted(part, days, vr) for part in value]
+    text = str(value or "")
+    try:
+        moved = datetime.strptime(text[:8], "%Y%m%d") + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return ""
+    return moved.strftime("%Y%m%d") + (text[8:] if vr == "DT" else "")
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code
+
+
+def _as_file(original: Dataset, clean: Dataset) -> Dataset:
+    """The copy with a file meta of its own (no source titles, an empty preamble), if the original was a file."""
+    meta = getattr(original, "file_meta", None)
+    if meta is None:
+        return clean
+    new = FileMetaDataset()
+    for keyword in ("TransferSyntaxUID", "MediaStorageSOPClassUID"):
+        if keyword in meta:
+            setattr(new, keyword, meta[keyword].value)
+    if "SOPInstanceUID" in clean:
+        new.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
+    implicit, little = original.original_encoding if isinstance(original, FileDataset) else (None, None)
+    copy = FileDataset(None, clean, preamble=b"\0" * 128, file_meta=new)
+    copy.set_original_encoding(implicit, little, clean.get("SpecificCharacterSet"))
+    if "PixelData" in copy and "PixelData" in original:
+        copy["PixelData"].is_undefined_length = original["PixelData"].is_undefined_length
+    return copy

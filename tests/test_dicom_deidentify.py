@@ -1,0 +1,119 @@
+"""Nothing of the patient survives, whatever element it hides in; what a volume needs does."""
+
+import warnings
+from io import BytesIO
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.datadict import DicomDictionary
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from helpers.dicom import read_series
+from helpers.dicom.deidentify import BurnedInWarning, deidentify, new_uid
+from tests.zoo.writer import SECRET, Series, datasets, save
+
+TEXT = "Quagga4711"
+SECRET_DATE, SECRET_UID = "19431224", "1.2.3.4711.4711"
+SAMPLES = {
+    **dict.fromkeys(("PN", "LO", "SH", "ST", "LT", "UT", "UC", "AE", "UR"), TEXT),
+    "DA": SECRET_DATE, "DT": SECRET_DATE + "101112", "TM": "235959", "AS": "099Y", "UI": SECRET_UID,
+}  # fmt: skip
+
+
+def everything() -> Dataset:
+    """A data set with every text, date and UID element of the dictionary filled in."""
+    ds = Dataset()
+    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
+        if vr in SAMPLES and keyword and tag >> 16 not in (0x0000, 0x0002, 0x0004):
+            ds.add_new(tag, vr, SAMPLES[vr])
+    return ds
+
+
+def as_text(ds: Dataset) -> str:
+    return ds.to_json() + str(ds)
+
+
+def test_no_text_of_any_element_survives():
+    ds = everything()
+    inner = everything()
+    assert TEXT in as_text(ds) and len(ds) > 1000
+    ds.RequestAttributesSequence = Sequence([inner])
+    ds.SharedFunctionalGroupsSequence = Sequence([inner])
+    ds.private_block(0x0011, "X", create=True).add_new(1, "LO", TEXT)
+    clean = deidentify(ds)
+    technical = {"Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "FilterType", "StackID", "RescaleType"}
+    kept = {e.keyword for e in clean.iterall() if TEXT in str(e.value) and e.VR != "SQ"}
+    assert kept <= technical, kept - technical
+    shown = as_text(clean)
+    assert SECRET_DATE not in shown and SECRET_UID not in shown and "099Y" not in shown and "235959" not in shown
+
+
+def test_dates_are_moved_together():
+    ds = Dataset()
+    ds.StudyDate, ds.AcquisitionDateTime, ds.PatientBirthDate, ds.StudyTime = (
+        "20200228",
+        "20200301101112.5",
+        "19500102",
+        "10",
+    )
+    clean = deidentify(ds, shift_days=-400)
+    assert clean.StudyDate == "20190124" and clean.AcquisitionDateTime == "20190126101112.5"
+    assert clean.PatientBirthDate == "" and clean.StudyTime == "10"
+    assert deidentify(ds).StudyDate == "" and "AcquisitionDateTime" not in deidentify(ds)
+
+
+def test_a_series_stays_together_and_keeps_its_volume(tmp_path):
+    originals = datasets(Series())
+    for k, ds in enumerate(originals):
+        save(ds, tmp_path / "in" / f"{k}.dcm")
+        save(deidentify(pydicom.dcmread(tmp_path / "in" / f"{k}.dcm"), key=b"k"), tmp_path / "out" / f"{k}.dcm")
+    before, after = read_series(tmp_path / "in"), read_series(tmp_path / "out")
+    assert np.array_equal(before.hu, after.hu) and np.array_equal(before.affine, after.affine)
+    assert before.findings == after.findings == []
+    data = b"".join(path.read_bytes() for path in (tmp_path / "out").iterdir())
+    for secret in (SECRET, "ZQ-4711", "19500102", originals[0].SeriesInstanceUID, originals[0].StudyInstanceUID):
+        assert secret.encode() not in data
+    assert originals[0].PatientName == SECRET  # the given one is untouched
+
+
+def test_uids_depend_on_the_key_and_are_valid():
+    one = new_uid("1.2.3", b"a")
+    assert one.is_valid and one == new_uid("1.2.3", b"a") != new_uid("1.2.3", b"b") and one != new_uid("1.2.4", b"a")
+    ds = Dataset()
+    ds.SOPClassUID = pydicom.uid.CTImageStorage
+    assert deidentify(ds).SOPClassUID == pydicom.uid.CTImageStorage
+
+
+def test_says_what_was_done():
+    clean = deidentify(datasets(Series())[0], shift_days=3)
+    codes = [item.CodeValue for item in clean.DeidentificationMethodCodeSequence]
+    assert clean.PatientIdentityRemoved == "YES" and codes == ["113100", "113107"]
+    assert (
+        str(clean.PatientName).startswith("ANON-")
+        and clean.file_meta.MediaStorageSOPInstanceUID == clean.SOPInstanceUID
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [({}, False), ({"BurnedInAnnotation": "YES"}, True), ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, True),
+     ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "BurnedInAnnotation": "NO"}, False)],
+)  # fmt: skip
+def test_burned_in_annotation_is_warned_of(changes, warned):
+    ds = datasets(Series())[0]
+    for keyword, value in changes.items():
+        setattr(ds, keyword, value)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        deidentify(ds)
+    assert bool([w for w in caught if w.category is BurnedInWarning]) == warned
+
+
+def test_compressed_pixels_can_be_written_again():
+    ds = datasets(Series())[0]
+    ds.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+    stream = BytesIO()
+    deidentify(ds).save_as(stream, enforce_file_format=True)
+    assert np.array_equal(pydicom.dcmread(BytesIO(stream.getvalue())).pixel_array, ds.pixel_array)
