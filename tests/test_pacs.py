@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from pydicom.data import get_testdata_file
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
 from helpers.pacs import Archive, MessageLog, PacsError, TransferInterrupted, echo, find, get, local_server, store
+from helpers.pacs.archive import associate
 from helpers.pacs.files import safe_uid, write_atomically
 from tests.pacs_series import NAME, PATIENT_ID, contents, ct_series
 
@@ -268,6 +270,15 @@ def test_a_killed_server_and_its_successor(tmp_path):
         assert status["already there"] >= stored
         assert status.sum() == 40
     assert contents(tmp_path / "archive") == contents(tmp_path / "mine")
+
+
+def test_no_answer_is_lost_to_the_background_thread(bundled):
+    """pynetdicom's reactor could drop the response that a caller waits for; here it has 50 turns to try."""
+    with associate(bundled) as association:
+        association.dimse.msg_queue.put((1, "an answer"))
+        time.sleep(0.05)
+        assert association.dimse.get_msg(block=True) == (1, "an answer")
+        assert association.is_established
 
 
 def test_two_clients_at_once(tmp_path):

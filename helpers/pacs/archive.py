@@ -102,6 +102,7 @@ def associate(
     )
     if not association.is_established:
         raise _why_not(archive, association, bool(connected))
+    _leave_answers_alone(association)
     try:
         yield association
         if association.is_established:
@@ -138,6 +139,17 @@ def send_at_once(event: evt.Event) -> None:
     receipt of the first (Nagle's algorithm against delayed acknowledgement), which is most of the time of a slice."""
     with suppress(AttributeError, OSError):  # the socket may be gone already; without the option it is only slower
         event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _leave_answers_alone(association: Association) -> None:
+    """Keep pynetdicom's background thread from taking an answer that the caller waits for.
+
+    That thread looks for requests from the other side. Preempted at the wrong moment it picks up the response to our
+    own request and drops it, and the caller waits until the timeout (seen once in 2000 stores on a busy machine, with
+    3.0.4). A client has no requests to expect outside its own calls, which fetch their messages with block=True.
+    """
+    take = association.dimse.get_msg
+    association.dimse.get_msg = lambda block=False: take(block=True) if block else (None, None)
 
 
 def accepted(association: Association, sop_class: str, role: str = "scu") -> bool:
