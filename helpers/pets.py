@@ -23,7 +23,8 @@ import numpy as np
 
 from helpers.folders import FolderError, Skipped, list_classes, list_pictures
 from helpers.images import ImageError, ImageNote, read_image
-from helpers.pets_network import SIDE, forward, shipped
+from helpers.pets_neither import strangeness
+from helpers.pets_network import SIDE, WIDTHS, forward, shipped
 
 Picture = str | os.PathLike | np.ndarray
 BATCH = 32
@@ -32,8 +33,8 @@ BATCH = 32
 class Answer(NamedTuple):
     """What the network says of n pictures, in input order.
 
-    `dog`: probability of dog (n,), 0..1, that of cat is the rest; `strangeness`: distance from the cats and dogs it
-    was trained on in units of the limit (n,), above 1 is "neither"; `features` (n, 320).
+    `dog`: probability of dog (n,), 0..1, that of cat is the rest; `strangeness` (n,): how unlike the cats and dogs it
+    was trained on, above 1 is "neither"; `features` (n, 320).
     """
 
     dog: np.ndarray
@@ -68,7 +69,7 @@ def ask(paths_or_images: Picture | Sequence[Picture]) -> Answer:
     """
     parts = [_answer(np.stack(batch)) for batch in batches(_as_list(paths_or_images))]
     if not parts:
-        return Answer(np.empty(0), np.empty(0), np.empty((0, shipped().centre.shape[1])))
+        return Answer(np.empty(0), np.empty(0), np.empty((0, WIDTHS[-1])))
     return Answer(*(np.concatenate(column) for column in zip(*parts)))
 
 
@@ -84,9 +85,9 @@ def dog_probability(paths_or_images: Picture | Sequence[Picture]) -> np.ndarray:
 def neither(paths_or_images: Picture | Sequence[Picture]) -> np.ndarray:
     """Which pictures look like neither cat nor dog to the network, bool (n,).
 
-    The distance is that of Mahalanobis from the nearer class in the space of the last features (Lee et al., NeurIPS
-    2018). The limit lets 95 % of cats and dogs pass that were never trained on: so one real pet in twenty is refused,
-    and pictures that share fur and faces with pets are not. A safety net with holes, not a third class.
+    How it decides is told in `helpers.pets_neither`. The limit lets 95 % of cats and dogs pass that were never trained
+    on: so one real pet in twenty is refused, while pictures with faces or fur pass often. A safety net with holes, not
+    a third class; what it catches stands on the card beside the weights.
     """
     return ask(paths_or_images).strangeness > 1
 
@@ -181,18 +182,9 @@ def _answer(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """uint8 (b, 96, 96, 3) -> dog, strangeness, features; picture and mirror image averaged."""
     stored = shipped()
     seen = [forward()(side) for side in (pictures, np.ascontiguousarray(pictures[:, :, ::-1]))]
-    features, logits = (np.mean(pair, axis=0) for pair in zip(*seen))
+    texture, features, logits = (np.mean(pair, axis=0) for pair in zip(*seen))
     dog = 1 / (1 + np.exp((logits[:, 0] - logits[:, 1]).astype(float) / stored.temperature))
-    return dog, distance(features, stored.centre, stored.whitening) / stored.limit, features
-
-
-def distance(features: np.ndarray, centre: np.ndarray, whitening: np.ndarray) -> np.ndarray:
-    """Mahalanobis distance (n,) of features (n, f) from the nearest of the centres (c, f).
-
-    `whitening` (f, k) is a root of the inverse covariance; k < f leaves directions of next to no variance out.
-    """
-    white, places = features @ whitening, centre @ whitening
-    return np.sqrt(((white[:, None] - places) ** 2).sum(2)).min(1)
+    return dog, strangeness(texture, features, logits, stored.reference), features
 
 
 def batches(

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from helpers.pets_neither import Reference
+from helpers.vgg_weights import WeightsError
+
 if TYPE_CHECKING:
     import keras
 
@@ -24,26 +27,19 @@ STEM, WIDTHS = 32, (64, 128, 320)
 CLASSES = ("cat", "dog")
 LAST_CONVOLUTION = "block3_out"
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights" / "pets.npz"
-WEIGHTS_SHA256 = "b8a94e7269492c5b2ffd64295fc02d9bfeea6e9b3a145abc8a0d57cdef96b73b"
-
-
-class WeightsError(ValueError):
-    """A weight file is missing, damaged, or belongs to another network; the message names it and the remedy."""
+WEIGHTS_SHA256 = "55a5e38b852bc2552544381083a72f8a5d8170e6437b05edd8313de8576a103b"
 
 
 class Shipped(NamedTuple):
     """What the weight file holds.
 
     `kernels`: "layer/kernel" and "layer/bias" -> float32 array; `temperature` by which logits are divided so that
-    probabilities mean what they say; `centre` (2, f), `whitening` (f, k) and `limit`: distance of a picture's features
-    from those of cats and of dogs, and the distance that 95 % of held-out cats and dogs stay below.
+    probabilities mean what they say; `reference` for "neither".
     """
 
     kernels: dict[str, np.ndarray]
     temperature: float
-    centre: np.ndarray
-    whitening: np.ndarray
-    limit: float
+    reference: Reference
 
 
 def kernel_shapes() -> dict[str, tuple[int, ...]]:
@@ -59,7 +55,9 @@ def kernel_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def build_network(weights: Mapping[str, np.ndarray] | None = None) -> keras.Model:
-    """Raw RGB (b, 96, 96, 3), 0..255 -> features (b, 320) and logits (b, 2) for cat and dog.
+    """Raw RGB (b, 96, 96, 3), 0..255 -> texture (b, 64), features (b, 320), logits (b, 2) for cat and dog.
+
+    Texture and features are the means of the first and the last block's maps.
 
     `weights` as in `Shipped.kernels`; None leaves Keras' random start.
     """
@@ -72,14 +70,17 @@ def build_network(weights: Mapping[str, np.ndarray] | None = None) -> keras.Mode
     pictures = keras.Input((SIDE, SIDE, 3), name="raw_rgb")
     x = layers.Rescaling(1 / 64, offset=-127.5 / 64, name="about_minus_2_to_2")(pictures)
     x = layers.Conv2D(STEM, 4, strides=2, padding="same", activation="relu", name="stem")(x)
+    outs = []
     for block, width in enumerate(WIDTHS, start=1):
         x = layers.MaxPooling2D(name=f"block{block}_pool")(conv(f"block{block}_conv1", width)(x))
         y = conv(f"block{block}_conv2", width)(x)
         y = conv(f"block{block}_conv3", width, activation=None)(y)
         x = layers.ReLU(name=f"block{block}_out")(layers.Add(name=f"block{block}_add")([x, y]))
+        outs.append(x)
+    texture = layers.GlobalAveragePooling2D(name="texture")(outs[0])
     features = layers.GlobalAveragePooling2D(name="features")(x)
     logits = layers.Dense(len(CLASSES), name="head")(features)
-    network = keras.Model(pictures, [features, logits], name="pets")
+    network = keras.Model(pictures, [texture, features, logits], name="pets")
     if weights is not None:
         for layer in network.layers:
             if layer.weights:
@@ -113,11 +114,11 @@ def read_weights(path: Path = WEIGHTS, sha256: str | None = WEIGHTS_SHA256) -> S
             raise WeightsError(
                 f"{Path(path).name} holds the weights of another network: {name} {found}, {shape} is wanted; {remedy}"
             )
-    extra = ("temperature", "centre", "whitening", "limit")
+    extra = ("temperature", *Reference._fields)
     if any(name not in arrays for name in extra) or not all(np.isfinite(a).all() for a in arrays.values()):
         raise WeightsError(f"{Path(path).name} is incomplete or holds values that are no numbers: {remedy}")
     kernels = {name: arrays[name] for name in wanted}
-    return Shipped(kernels, float(arrays["temperature"]), arrays["centre"], arrays["whitening"], float(arrays["limit"]))
+    return Shipped(kernels, float(arrays["temperature"]), Reference(*(arrays[name] for name in Reference._fields)))
 
 
 @functools.cache
@@ -133,18 +134,14 @@ def load_network() -> keras.Model:
 
 
 @functools.cache
-def forward() -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The shipped network as a function of uint8 pictures (b, 96, 96, 3) -> features (b, 320), logits (b, 2)."""
+def forward() -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """The shipped network as a function of uint8 pictures (b, 96, 96, 3) -> texture, features and logits of each."""
     import keras
 
     network = load_network()
     if keras.backend.backend() != "tensorflow":
-
-        def call(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            features, logits = network.predict_on_batch(pictures.astype(np.float32))
-            return keras.ops.convert_to_numpy(features), keras.ops.convert_to_numpy(logits)
-
-        return call
+        run = network.predict_on_batch
+        return lambda pictures: tuple(keras.ops.convert_to_numpy(part) for part in run(pictures.astype(np.float32)))
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, SIDE, SIDE, 3), tf.uint8)]

@@ -20,9 +20,9 @@ from pets_data import load_zip, split
 from pets_net import WIDTHS, PetsNet
 from train_pets import logits_of
 
-FITTED_ON = 4000  # training pictures from which the distances of "neither" are made
-DIRECTIONS = 64  # of the features' covariance that count; the rest is next to no variance
-PASS = 0.95  # share of held-out cats and dogs that "neither" lets pass
+from helpers.pets_neither import fit_reference
+
+FITTED_ON = 4000  # training pictures that tell "neither" what cats and dogs look like
 
 
 def folded(state: dict[str, torch.Tensor], conv: str, norm: str) -> tuple[np.ndarray, np.ndarray]:
@@ -51,14 +51,16 @@ def keras_weights(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def features_of(net: PetsNet, pictures: np.ndarray, *, exact: bool) -> np.ndarray:
-    """Features (n, f) averaged over picture and mirror image, at 96 px in float32, or quicker in bfloat16."""
+def seen_by(net: PetsNet, pictures: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Texture (n, 64) and features (n, 320), mean of picture and mirror image, in float32 or quicker in bfloat16."""
     out = []
     for start in range(0, len(pictures), 250):
         x = to_float(torch.from_numpy(pictures[start : start + 250])).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=not exact):
-            out.append((net.features(x) + net.features(x.flip(3))) / 2)
-    return torch.cat(out).numpy()
+            pair = [net.texture_and_features(side) for side in (x, x.flip(3))]
+        out.append([(a + b).numpy() / 2 for a, b in zip(*pair, strict=True)])
+    texture, features = (np.concatenate(column) for column in zip(*out, strict=True))
+    return texture, features
 
 
 def temperature_of(margin: np.ndarray, labels: np.ndarray) -> float:
@@ -66,19 +68,6 @@ def temperature_of(margin: np.ndarray, labels: np.ndarray) -> float:
     signed = np.where(labels == 1, margin, -margin)
     candidates = np.exp(np.linspace(np.log(0.2), np.log(5), 401))
     return float(min(candidates, key=lambda t: np.logaddexp(0, -signed / t).mean()))
-
-
-def whitening_of(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Class centres (2, f) and a root (f, k) of the inverse of the covariance that both classes share."""
-    centre = np.stack([features[labels == c].mean(0) for c in (0, 1)])
-    spread = np.cov((features - centre[labels]).T)
-    values, vectors = np.linalg.eigh(spread)
-    return centre, vectors[:, -DIRECTIONS:] / np.sqrt(values[-DIRECTIONS:])
-
-
-def distance(features: np.ndarray, centre: np.ndarray, whitening: np.ndarray) -> np.ndarray:
-    """Mahalanobis distance from the nearer class (n,)."""
-    return np.sqrt((((features @ whitening)[:, None] - centre @ whitening) ** 2).sum(2)).min(1)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -92,13 +81,13 @@ def export(args: argparse.Namespace) -> None:
     stored = {name: array.astype(np.float16) for name, array in keras_weights(net.state_dict()).items()}
 
     chosen = np.sort(np.random.default_rng(0).permutation(training)[:FITTED_ON])
-    centre, whitening = whitening_of(features_of(net, pictures[chosen], exact=False), labels[chosen])
-    seen, truth = features_of(net, pictures[held], exact=True), labels[held]
+    truth = labels[held]
+    texture, seen = seen_by(net, pictures[held], exact=True)
     logits = (seen @ net.head.weight.detach().numpy().T) + net.head.bias.detach().numpy()
     margin = logits[:, 1] - logits[:, 0]
     stored["temperature"] = np.float32(temperature_of(margin, truth))
-    stored["centre"], stored["whitening"] = centre.astype(np.float32), whitening.astype(np.float32)
-    stored["limit"] = np.float32(np.quantile(distance(seen, centre, whitening), PASS))
+    reference = fit_reference(seen_by(net, pictures[chosen], exact=False), (texture, seen, logits))
+    stored |= {name: np.asarray(part, np.float32) for name, part in reference._asdict().items()}
     stored["epochs"] = np.int32(checkpoint["epoch"])
 
     content = io.BytesIO()
@@ -113,7 +102,7 @@ def export(args: argparse.Namespace) -> None:
     print(
         f"held-out {len(held)}: {right:.2%} with mirror image, {np.mean(plain.argmax(1).numpy() == truth):.2%} without"
     )
-    print(f"temperature {stored['temperature']:.3f}, limit {stored['limit']:.2f}, {len(content.getvalue()):,} bytes")
+    print(f"temperature {stored['temperature']:.3f}, {len(content.getvalue()):,} bytes")
     print(f"sha256 {hashlib.sha256(content.getvalue()).hexdigest()}")
 
 

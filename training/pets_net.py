@@ -36,9 +36,10 @@ class PetsNet(nn.Module):
         self.blocks = nn.Sequential(*[Block(i, o) for i, o in zip((STEM, *WIDTHS), WIDTHS, strict=False)])
         self.dropout, self.head = nn.Dropout(0.2), nn.Linear(WIDTHS[-1], 2)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """The mean of each of the last channels: (n, 320)."""
-        return self.blocks(torch.relu_(self.stem_bn(self.stem(x)))).float().mean((2, 3))
+    def texture_and_features(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean of each of the first block's channels (n, 64) and of the last block's (n, 320)."""
+        first = self.blocks[0](torch.relu_(self.stem_bn(self.stem(x))))
+        return first.float().mean((2, 3)), self.blocks[1:](first).float().mean((2, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.dropout(self.features(x)))
+        return self.head(self.dropout(self.texture_and_features(x)[1]))
