@@ -74,7 +74,7 @@ def published(table: Mapping[str, tuple[float, ...]], ours: Mapping[str, float])
         ax.plot(len(units), value, marker, color=RED, markersize=8, label=f"here: {name}")
     ax.set(xticks=[*place, len(units)], xticklabels=[*units, 60], xlabel="hidden units", ylabel="accuracy, %")
     ax.set_title("Gorman and Sejnowski 1988 beside 20 splits 60:40")
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower center")
     ax.grid(axis="y")
     return fig
 
@@ -89,7 +89,7 @@ def counts(right: Mapping[str, np.ndarray], mark: int, n: int, title: str) -> Fi
     ax.axvline(mark, color=RED, linestyle="--")
     ax.text(mark + 0.3, ax.get_ylim()[1], f"{mark}/{n} = {100 * mark / n:.2f} %", color=RED, va="top", fontsize=9)
     ax.set(xlabel=f"rows right, of {n}", ylabel="networks", title=title)
-    ax.legend()
+    ax.legend(loc="upper left", bbox_to_anchor=(0.2, 0.85))
     return fig
 
 
@@ -113,7 +113,7 @@ def orders(table: pd.DataFrame, chance: float) -> Figure:
     for (name, values), marker, style in zip(table.iterrows(), "osD^", STYLES):
         ax.plot(table.columns, 100 * values, style, marker=marker, label=name)
     ax.axhline(100 * chance, color="#777777", linewidth=1)
-    ax.text(len(table.columns) - 0.95, 100 * chance + 0.6, "always the larger class", fontsize=9, ha="right")
+    ax.text(-0.15, 100 * chance - 0.8, "always the larger class", fontsize=9, va="top")
     ax.set(ylabel="accuracy, %", ylim=(45, 95), title="10 folds, three ways to deal out the rows")
     ax.set_xlim(-0.2, len(table.columns) - 0.8)
     ax.grid(axis="y")
