@@ -28,7 +28,7 @@ def augment(batch: torch.Tensor, side: int, generator: torch.Generator) -> torch
         return torch.rand(n, generator=generator) < share
 
     pictures = to_float(batch)
-    angle, zoom, aspect = uniform(-15, 15) * math.pi / 180, uniform(0.55, 1.08), torch.exp(uniform(-0.22, 0.22))
+    angle, zoom, aspect = uniform(-15, 15) * math.pi / 180, uniform(0.5, 1.2), torch.exp(uniform(-0.22, 0.22))
     sx, sy = zoom * aspect.sqrt(), zoom / aspect.sqrt()
     mirror = torch.where(some(0.5), -1.0, 1.0)
     room_x, room_y = (1.04 - sx).abs(), (1.04 - sy).abs()
