@@ -97,7 +97,7 @@ class CTVolume:
 
     @property
     def tilt(self) -> float:
-        """Angle in degrees between the slice normal and the step from slice to slice: the gantry tilt; 0 when straight."""
+        """Degrees between the slice normal and the step from slice to slice: the gantry tilt; 0 when straight."""
         step = self.affine[:3, 0]
         return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(step, self.normal)), step @ self.normal)))
 

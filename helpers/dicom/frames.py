@@ -117,12 +117,13 @@ def position_of(value: bytes | None) -> tuple[float, float, float] | None:
 
 
 class Plain(NamedTuple):
-    """What an ordinary frame takes over from its header. needed: bytes of its pixels, 0 where they are compressed."""
+    """What an ordinary frame takes over from its header. needed: bytes of pixels, 0 when compressed."""
 
     geometry: Geometry
     slope: float | None
     intercept: float | None
     needed: int
+    excess: bool
 
 
 def frames_of(header: Header) -> list[Frame]:
@@ -139,7 +140,7 @@ def frames_of(header: Header) -> list[Frame]:
 def single_frame(header: Header) -> Frame:
     """The frame of an ordinary file."""
     plain = _plain(header)
-    if not plain.needed or header.size - header.pixel_offset < plain.needed:
+    if not plain.needed or plain.excess or header.size - header.pixel_offset < plain.needed:
         check_size(header)
     position = position_of(header.raw.get(tags.POSITION))
     return Frame(header, 0, position, plain.geometry, plain.slope, plain.intercept)
@@ -159,7 +160,8 @@ def _plain(header: Header) -> Plain:
     slope, intercept = tags.number(raw(tags.SLOPE)), tags.number(raw(tags.INTERCEPT))
     check_scale(slope, intercept)
     rows, columns, allocated, _, _ = image_format(header)
-    return Plain(geometry, slope, intercept, rows * columns * allocated // 8 if header.syntax in NATIVE else 0)
+    needed = rows * columns * allocated // 8 if header.syntax in NATIVE else 0
+    return Plain(geometry, slope, intercept, needed, header.excess > 0)
 
 
 def check_scale(slope: float | None, intercept: float | None) -> None:
@@ -251,5 +253,7 @@ def check_size(header: Header) -> None:
     if min(present, header.pixel_length) < needed:
         have = min(present, header.pixel_length)
         raise Broken(f"truncated: {have} bytes of pixel data where {rows} x {columns} x {count} need {needed}")
-    if header.pixel_length - needed >= max(columns * allocated // 8, 2):
+    header.excess = header.pixel_length - needed - needed % 2
+    if header.excess > 0 and any(header.pixel_bytes(needed, 1 << 20)):
+        # A row too many, or rows of another length: nothing tells which pixels belong where.
         raise Broken(f"{header.pixel_length} bytes of pixel data where {rows} x {columns} x {count} need {needed}")

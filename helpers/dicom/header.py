@@ -89,6 +89,7 @@ class Header:
     dataset: pydicom.Dataset | None = None
     inflated: bytes | None = field(default=None, repr=False)
     shared: Shared | None = field(default=None, repr=False)
+    excess: int = 0  # zero bytes behind the pixels that are more than the usual padding to an even number
 
     @property
     def name(self) -> str:

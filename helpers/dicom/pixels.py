@@ -6,17 +6,24 @@ import numpy as np
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
-from helpers.dicom import tags
+from helpers.dicom import codestream, tags
 from helpers.dicom.frames import Broken, Frame, frame_count, image_format
 from helpers.dicom.header import NATIVE, Header, quiet
 from helpers.dicom.sources import Unreadable
 
-OPENJPEG = "pylibjpeg pylibjpeg-openjpeg"
-PACKAGES = {
-    **dict.fromkeys(("4.50", "4.51", "4.57", "4.70"), "python-gdcm"),
-    **dict.fromkeys(("4.80", "4.81"), "pyjpegls"),
-    **dict.fromkeys(("4.90", "4.91", "4.201", "4.202", "4.203"), OPENJPEG),
+# Which plug-in of pydicom decodes what, and the package it comes from. Only one is used for each: the next in line
+# would be GDCM, which ends the whole process on some damaged JPEG 2000 streams.
+PLUGINS = {
+    **dict.fromkeys(("4.50", "4.51", "4.57", "4.70"), ("gdcm", "python-gdcm")),
+    **dict.fromkeys(("4.80", "4.81"), ("pyjpegls", "pyjpegls")),
+    **dict.fromkeys(("4.90", "4.91", "4.201", "4.202", "4.203"), ("pylibjpeg", "pylibjpeg pylibjpeg-openjpeg")),
+    "5": ("pydicom", "pydicom"),
 }
+
+
+def plugin(syntax: str) -> tuple[str, str]:
+    """(plug-in, package to install) for a compressed transfer syntax; empty texts where none is preferred."""
+    return PLUGINS.get(syntax.removeprefix("1.2.840.10008.1.2."), ("", ""))
 
 
 def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
@@ -38,20 +45,14 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         pixel_keyword="PixelData",
         number_of_frames=count,
     )
+    preferred = plugin(header.syntax)[0]
+    if preferred in decoder.available_plugins:
+        options["decoding_plugin"] = preferred
     if header.syntax in NATIVE:
         return [_native(header, index, decoder, options) for index in indices]
     data = header.pixel_bytes()
-    check_fragments(data)
+    codestream.check(data, rows, columns)
     return _decoded(decoder, data, indices, count, options)
-
-
-def check_fragments(data: bytes) -> None:
-    """Compressed pixels are items (PS3.5 section A.4) up to a delimiter; raises Broken where that chain is cut."""
-    position = 0
-    while data[position : position + 4] == b"\xfe\xff\x00\xe0":
-        position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
-    if data[position : position + 4] != b"\xfe\xff\xdd\xe0":
-        raise Broken("truncated: the end of the compressed pixel data is missing")
 
 
 def _native(header: Header, index: int, decoder, options: dict) -> np.ndarray:
@@ -96,7 +97,7 @@ def find_decoder(header: Header):
     except Exception:
         raise Broken("the transfer syntax is not a valid one") from None
     if not decoder.is_available:
-        package = PACKAGES.get(header.syntax.removeprefix("1.2.840.10008.1.2."))
+        package = plugin(header.syntax)[1]
         remedy = f"`pip install {package}` adds one" if package else "none is known to this package"
         raise Unreadable(f"no decoder for {decoder.UID.name} is installed; {remedy}")
     return decoder

@@ -66,6 +66,10 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         those = [frame for frame, fact in zip(frames, facts) if getattr(fact, attribute)]
         if those:
             findings.append(Finding(kind, f"{plural(len(those), 'slice')} {text}", _names(those, frames)))
+    long = [frame for frame in frames if frame.header.excess > 0]
+    if long:
+        text = f"{plural(len(long), 'slice')} with more bytes of pixel data than needed; the rest is zero and left out."
+        findings.append(Finding("excess", text, _names(long, frames)))
     scales = {(frame.slope, frame.intercept) for frame in frames}
     if len(scales) > 1 and not missing:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]

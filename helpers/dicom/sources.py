@@ -44,7 +44,8 @@ class FileEntry:
         except OSError as error:
             raise Unreadable(f"cannot be opened ({os.strerror(error.errno or 0)})") from None
         try:
-            return os.read(handle, count), os.fstat(handle).st_size
+            size = os.fstat(handle).st_size
+            return os.read(handle, min(count, size)), size  # a larger count would be allocated, however short the file
         except OSError as error:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
         finally:
@@ -79,7 +80,7 @@ class ZipEntry:
             with zipfile.ZipFile(self.archive) as archive, archive.open(self.member) as file:
                 return file.read(count)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError):
-            raise Unreadable("cannot be unpacked: the archive is damaged, encrypted or of an unknown method") from None
+            raise Broken("cannot be unpacked: the archive is damaged, encrypted or of an unknown method") from None
 
     def head(self, count: int) -> tuple[bytes, int]:
         return self._unpack(count), self.size

@@ -99,13 +99,20 @@ WANTED = NUMBERS | frozenset(
 )  # fmt: skip
 SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
 
+# Several values of a code string, or a generous description; longer ones are damage.
+LONGEST_TEXT = 256
 BINARY_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 
 
 @lru_cache(maxsize=8192)
 def text(value: bytes | None) -> str:
-    """The characters of an element without the padding of PS3.5; empty when the element is absent."""
-    return "" if value is None else value.decode("latin-1").strip(" \0")
+    """The characters of an element without the padding of PS3.5; empty when it is absent or no text.
+
+    A damaged length makes a value swallow the elements behind it, a patient's name among them. Their tags hold control
+    characters, which no text may: such a value is not shown.
+    """
+    found = "" if value is None else value.decode("latin-1").strip(" \0")
+    return found if found.isprintable() and len(found) <= LONGEST_TEXT else ""
 
 
 def numbers(value: bytes | None) -> tuple[float, ...]:
@@ -156,6 +163,7 @@ def decoded(value: bytes | None, character_set: bytes | None) -> str:
     names = text(character_set).split("\\")
     try:
         encodings = convert_encodings([name.strip() for name in names])
-        return decode_bytes(value or b"", encodings, TEXT_VR_DELIMS).strip(" \0")
+        found = decode_bytes(value or b"", encodings, TEXT_VR_DELIMS).strip(" \0")
+        return found if found.isprintable() and len(found) <= LONGEST_TEXT else ""
     except Exception:
         return text(value).encode("ascii", "replace").decode()

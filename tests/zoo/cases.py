@@ -664,6 +664,26 @@ LARGER = Series(stored=picture(rows=36, columns=40))
 
 
 @case
+def jpeg_lossless(folder):
+    import gdcm
+
+    series = plain(folder / "in", LARGER)
+    for path in (folder / "in").iterdir():
+        reader, writer, change = gdcm.ImageReader(), gdcm.ImageWriter(), gdcm.ImageChangeTransferSyntax()
+        reader.SetFileName(str(path))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer.SetFileName(str(folder / path.name))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+    shutil.rmtree(folder / "in")
+    return Answer(series)
+
+
+@case
 def rle(folder):
     return Answer(_compressed(folder, RLELossless))
 
@@ -793,6 +813,12 @@ def cut_inside_the_header(folder):
 @case
 def fewer_rows_than_pixels(folder):
     return Answer(tweaked(folder, lambda ds, k: setattr(ds, "Rows", 10)), error="need")
+
+
+@case
+def zeros_behind_the_pixels(folder):
+    change = lambda ds, k: setattr(ds, "PixelData", ds.PixelData + bytes(64))  # noqa: E731
+    return Answer(tweaked(folder, change), found("excess"))
 
 
 @case

@@ -1,0 +1,65 @@
+"""What a compressed picture says about itself, before a decoder is let near it.
+
+Decoders written in C believe the size in the code stream: one that lies makes them allocate gigabytes, or abort. The
+bytes that matter are few: SOF of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2), SIZ of JPEG 2000 (T.800 A.5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from helpers.dicom.sources import Broken
+
+ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+# Start-of-frame markers: baseline, extended, lossless and so on (not DHT C4, JPG C8, DAC CC), and JPEG-LS.
+FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
+
+
+def fragments(data: bytes) -> Iterator[memoryview]:
+    """The items of compressed pixel data (PS3.5 section A.4), offset table first; Broken where the chain is cut."""
+    position, view = 0, memoryview(data)
+    while data[position : position + 4] == ITEM:
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        if position + 8 + length > len(data):
+            break
+        yield view[position + 8 : position + 8 + length]
+        position += 8 + length
+    if data[position : position + 4] != DELIMITER:
+        raise Broken("truncated: the end of the compressed pixel data is missing")
+
+
+def check(data: bytes, rows: int, columns: int) -> None:
+    """Raises Broken when a code stream has another size than `rows` x `columns`, or the chain of items is cut."""
+    for fragment in fragments(data):
+        size = picture_size(fragment)
+        if size is not None and size != (rows, columns):
+            raise Broken(
+                f"the compressed picture is {size[0]} x {size[1]} where Rows and Columns say {rows} x {columns}"
+            )
+
+
+def picture_size(stream: memoryview) -> tuple[int, int] | None:
+    """(rows, columns) of a code stream; None for what is none, or has no size before its data."""
+    head = bytes(stream[:4])
+    if head == b"\xff\x4f\xff\x51":  # SOC and SIZ
+        siz = bytes(stream[4:40])
+        width, height, left, top = (int.from_bytes(siz[k : k + 4], "big") for k in (4, 8, 12, 16))
+        return height - top, width - left
+    if head[:3] == b"\xff\xd8\xff":
+        return _frame_size(stream)
+    return None
+
+
+def _frame_size(stream: memoryview) -> tuple[int, int] | None:
+    """From the frame header of JPEG or JPEG-LS: the marker segments are walked until one of them is it."""
+    position = 2
+    while position + 9 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
+        if marker in FRAME_MARKERS:
+            size = bytes(stream[position + 5 : position + 9])
+            return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        position += 2 + int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")
+    return None
