@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from helpers.airways import IN_PLANE, follow_airways
 from helpers.candidates import Candidate, nodule_candidates
 from helpers.volume import CTVolume
 
@@ -20,8 +21,7 @@ RIGHT, LEFT = 1, 2
 AIR_BELOW = -400  # HU: half-way between lung (about -850) and the chest wall (about +50)
 WORKING_PIXEL = 1.3  # mm: finer images are searched at about this size and refined at the end
 CLOSING = 9.0  # mm: radius of the ball that closes the dents left by vessels and by nodules at the pleura
-IN_PLANE = np.zeros((3, 3, 3), bool)
-IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
+SMALLEST_ML = 150.0  # a smaller piece of air is no lung, in a scan of the whole chest
 
 
 class LungError(ValueError):
@@ -32,6 +32,7 @@ class _Grid(NamedTuple):
     """The volume turned so that the axes run to the head, to the back and to the left; how to turn it back."""
 
     hu: np.ndarray
+    outside: np.ndarray
     spacing: tuple[float, float, float]
     order: tuple[int, ...]
     flips: tuple[slice, ...]
@@ -49,8 +50,8 @@ def segment_lungs(volume: CTVolume) -> np.ndarray:
     coarse = _block_mean(grid.hu, factor)
     spacing = (grid.spacing[0], grid.spacing[1] * factor, grid.spacing[2] * factor)
     voxel_ml = float(np.prod(spacing)) / 1000
-    air = _enclosed_air(coarse)
-    airways = _airways(air, coarse, spacing)
+    air = _enclosed_air(coarse, _block_mean(grid.outside, factor) > 0)
+    airways = follow_airways(air, coarse, spacing, AIR_BELOW)
     pieces = _two_lungs(air & ~airways, coarse, spacing, voxel_ml)
     labels = np.zeros(coarse.shape, np.uint8)
     kept = np.logical_or.reduce(list(pieces.values()))
@@ -61,6 +62,7 @@ def segment_lungs(volume: CTVolume) -> np.ndarray:
         labels[whole & (labels == 0)] = label
     if factor > 1:
         labels = _refined(labels, kept, grid.hu, factor)
+    labels[grid.outside] = 0
     return _turned_back(labels, grid, volume.shape)
 
 
@@ -88,9 +90,10 @@ def _turned(volume: CTVolume) -> _Grid:
     order = (axes["axial"], axes["coronal"], axes["sagittal"])
     signs = [volume.affine[patient, axis] for patient, axis in zip((2, 1, 0), order)]
     flips = tuple(slice(None, None, -1 if sign < 0 else 1) for sign in signs)
-    hu = volume.hu if volume.outside is None else volume.filled(-1000).hu
+    outside = volume.outside if volume.outside is not None else np.zeros(volume.shape, bool)
+    hu = volume.filled(-1000).hu if outside.any() else volume.hu
     spacing = tuple(float(volume.spacing[axis]) for axis in order)
-    return _Grid(hu.transpose(order)[flips], spacing, order, flips)
+    return _Grid(hu.transpose(order)[flips], outside.transpose(order)[flips], spacing, order, flips)
 
 
 def _turned_back(labels: np.ndarray, grid: _Grid, shape) -> np.ndarray:
@@ -111,103 +114,20 @@ def _block_mean(hu: np.ndarray, factor: int) -> np.ndarray:
     return out / factor**2
 
 
-def _enclosed_air(hu: np.ndarray) -> np.ndarray:
-    """Air that the body encloses within its slice: pieces that touch the border of a slice are the room."""
-    pieces, n = ndimage.label(hu < AIR_BELOW, structure=IN_PLANE)
-    border = np.ones(hu.shape[1:], bool)
-    border[1:-1, 1:-1] = False
-    room = np.zeros(n + 1, bool)
-    room[np.unique(pieces[:, border])] = True
+def _enclosed_air(hu: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Air inside the body: pieces that lie along the border of the field, slice by slice, are the room.
+
+    A large patient may reach the border, and then a lung touches it as well, but with a small part of its outline.
+    """
+    air = (hu < AIR_BELOW) & ~outside
+    pieces, n = ndimage.label(air, structure=IN_PLANE)
+    beyond = np.pad(outside, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    border = ndimage.binary_dilation(beyond, IN_PLANE)[:, 1:-1, 1:-1] & air
+    contact = np.bincount(pieces[border], minlength=n + 1)
+    size = np.bincount(pieces.ravel(), minlength=n + 1)
+    room = contact > 0.8 * np.sqrt(size)
     room[0] = True
     return ~room[pieces]
-
-
-def _airways(air: np.ndarray, hu: np.ndarray, spacing) -> np.ndarray:
-    """Windpipe and main bronchi: followed from the neck downwards, slice by slice, until they open into a lung."""
-    pieces, _ = ndimage.label(air, structure=IN_PLANE)
-    area = np.bincount(pieces.ravel()) * spacing[1] * spacing[2]
-    found = np.zeros(air.shape, bool)
-    start = _windpipe(pieces, area, spacing)
-    if start is None:
-        return found
-    top, piece = start
-    found[top] = pieces[top] == piece
-    limit = 1.8 * area[piece] + 120.0  # the fork is wider than the pipe, a lung is wider than both
-    for steps in (range(top - 1, -1, -1), range(top + 1, air.shape[0])):
-        last = found[top]
-        for z in steps:
-            last = _next_lumen(last, air[z], hu[z], limit, spacing)
-            if last is None:
-                break
-            found[z] = last
-    return found | (ndimage.binary_dilation(found, IN_PLANE) & air)
-
-
-def _next_lumen(last: np.ndarray, air: np.ndarray, hu: np.ndarray, limit: float, spacing) -> np.ndarray | None:
-    """The continuation of an airway in the next slice, or None where it ends.
-
-    Where only a thin wall parts it from the lung, the wall's voxels are half air: the threshold is then lowered,
-    since the lumen holds pure air and the lung does not.
-    """
-    pixel = spacing[1] * spacing[2]
-    out = np.zeros_like(air)
-    open_ends = last
-    for threshold in (AIR_BELOW, -600, -750, -850, -900, -940):
-        pieces, n = ndimage.label(air & (hu < threshold))
-        touched = np.unique(pieces[open_ends])
-        sizes = np.bincount(pieces.ravel(), minlength=n + 1) * pixel
-        good = [p for p in touched if p and 30.0 <= sizes[p] <= limit]
-        out |= np.isin(pieces, good)
-        open_ends = open_ends & np.isin(pieces, [p for p in touched if p and sizes[p] > limit])
-        if not open_ends.any():
-            break
-    return out if out.any() else None
-
-
-def _windpipe(pieces: np.ndarray, area: np.ndarray, spacing) -> tuple[int, int] | None:
-    """A slice and the piece in it that continues as one round hole of 60-900 mm2 through 30 mm, near the middle."""
-    need = max(2, round(30.0 / spacing[0]))
-    middle = (pieces.shape[2] - 1) / 2
-    total = (pieces > 0).sum(axis=(1, 2))
-    if total.max() == 0:
-        return None
-    widest = int(np.argmax(total))
-    columns = np.nonzero((pieces[widest] > 0).any(axis=0))[0]
-    middle = columns.mean() if columns.size else middle  # the middle of the chest, not of the picture
-    best = None
-    for z in range(pieces.shape[0] - 1, widest, -1):
-        for p in np.unique(pieces[z]):
-            if not 60.0 < area[p] < 900.0 or not _round(pieces[z] == p, spacing):
-                continue
-            where = np.nonzero((pieces[z] == p).any(axis=0))[0]
-            off = abs(where.mean() - middle) * spacing[2]
-            if off < 35.0 and _continues(pieces, area, z, p, need) and (best is None or off < best[0]):
-                best = (off, z, int(p))
-        if best is not None:
-            return best[1], best[2]
-    return None
-
-
-def _round(mask: np.ndarray, spacing) -> bool:
-    rows, columns = np.nonzero(mask)
-    height, width = (np.ptp(rows) + 1) * spacing[1], (np.ptp(columns) + 1) * spacing[2]
-    filled = mask.sum() * spacing[1] * spacing[2] / (height * width)
-    return 0.4 < height / width < 2.5 and filled > 0.5
-
-
-def _continues(pieces, area, z: int, piece: int, need: int) -> bool:
-    current = piece
-    for step in range(1, need):
-        if z - step < 0:
-            return False
-        below = pieces[z - step][pieces[z - step + 1] == current]
-        below = below[below > 0]
-        if below.size == 0:
-            return False
-        current = int(np.bincount(below).argmax())
-        if not 40.0 < area[current] < 900.0:
-            return False
-    return True
 
 
 def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dict[int, np.ndarray]:
@@ -216,19 +136,21 @@ def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dic
     pieces, n = ndimage.label(opened)
     sizes = np.bincount(pieces.ravel(), minlength=n + 1) * voxel_ml
     sizes[0] = 0
-    large = [int(k) for k in np.argsort(sizes)[::-1] if sizes[k] > 150.0 and sizes[k] > 0.1 * sizes.max()]
+    least = min(SMALLEST_ML, 0.8 * hu.shape[0] * spacing[0])  # a thin slab shows a part of each lung only
+    large = [int(k) for k in np.argsort(sizes)[::-1] if sizes[k] > least and sizes[k] > 0.1 * sizes.max()]
     # gas in stomach or bowel is emptier than any lung: a lung is crossed by vessels
-    large = [k for k in large if hu[pieces == k].mean() > -975.0][:4]
+    # and the foam of a table is flat
+    large = [k for k in large if hu[pieces == k].mean() > -975.0 and _depth(pieces == k, spacing) > 25.0][:4]
     if not large:
-        raise LungError("No lungs found: no enclosed region of lung density with more than 150 ml in this volume.")
+        raise LungError(f"No lungs found: this volume encloses no region of lung density of {least:.0f} ml or more.")
     masks = [pieces == k for k in large]
+    middle = np.average(np.arange(hu.shape[2]), weights=(hu > -300).sum(axis=(0, 1)) + 1e-9)  # of the body
     if len(masks) == 1:
-        masks = _pulled_apart(masks[0], spacing)
+        masks = _pulled_apart(masks[0], spacing, middle)
     masks = masks[:2]
-    columns = [np.nonzero(m.any(axis=(0, 1)))[0].mean() for m in masks]
+    columns = [_column(m) for m in masks]
     if len(masks) == 1:
-        body = np.nonzero((hu > -300).any(axis=(0, 1)))[0].mean()
-        labels = [LEFT if columns[0] > body else RIGHT]
+        labels = [LEFT if columns[0] > middle else RIGHT]
     else:
         labels = [RIGHT, LEFT] if columns[0] < columns[1] else [LEFT, RIGHT]
     return {label: _regrown(mask, air, masks) for label, mask in zip(labels, masks)}
@@ -243,8 +165,21 @@ def _regrown(mask: np.ndarray, air: np.ndarray, masks: list[np.ndarray]) -> np.n
     return mask | (ndimage.binary_dilation(mask, iterations=2) & air & ~ndimage.binary_dilation(others))
 
 
-def _pulled_apart(mask: np.ndarray, spacing) -> list[np.ndarray]:
-    """Two lungs that touch (in front of the heart, or behind it) are parted where the bridge is thinnest."""
+def _depth(mask: np.ndarray, spacing) -> float:
+    """Mean extent from front to back in mm."""
+    return float(mask.sum() / max(1, mask.any(axis=1).sum()) * spacing[1])
+
+
+def _column(mask: np.ndarray) -> float:
+    """The mean column of a mask."""
+    return float(np.average(np.arange(mask.shape[2]), weights=mask.sum(axis=(0, 1))))
+
+
+def _pulled_apart(mask: np.ndarray, spacing, middle: float) -> list[np.ndarray]:
+    """Two lungs that touch (in front of the heart, or behind it) are parted where the bridge is thinnest.
+
+    One lung alone stays whole: halves must lie on both sides of the body's `middle` (a column), 60 mm apart.
+    """
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
     small, sampling = mask[box][:, ::2, ::2], (spacing[0], 2 * spacing[1], 2 * spacing[2])
     depth = ndimage.distance_transform_edt(small, sampling=sampling)
@@ -260,7 +195,8 @@ def _pulled_apart(mask: np.ndarray, spacing) -> list[np.ndarray]:
             nearer = nearer[:, : mask[box].shape[1], : mask[box].shape[2]]
             halves = [np.zeros_like(mask), np.zeros_like(mask)]
             halves[0][box], halves[1][box] = mask[box] & nearer, mask[box] & ~nearer
-            return halves
+            ends = sorted(_column(half) for half in halves)
+            return halves if ends[0] < middle < ends[1] and (ends[1] - ends[0]) * spacing[2] > 60.0 else [mask]
     return [mask]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from scipy.ndimage import gaussian_filter
 from skimage.measure import marching_cubes
@@ -43,6 +44,7 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
     ax.set(xlabel="x, to the left (mm)", ylabel="y (mm)", zlabel="z, to the head (mm)")
     ax.set_xticks(np.arange(50 * np.ceil(low[0] / 50), high[0], 50))
     ax.set_yticks(np.arange(100 * np.ceil(low[1] / 100), high[1], 100))
+    ax.zaxis.set_major_locator(MaxNLocator(5))
     ax.view_init(*view)
     ax.set_title(title)
     return figure
