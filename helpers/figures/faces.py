@@ -81,11 +81,15 @@ def funnel(left: tuple[int, ...], stumps: list[int]) -> Figure:
     """Windows left after each stage (logarithmic), and how many stumps each stage asks."""
     figure, (top, bottom) = grid_of(2, 1, (8.2, 4.8), height_ratios=[2.2, 1], sharex=True)
     stages = np.arange(-1, len(stumps) + 1)
-    top.bar(stages, left, color=[COLOURS[6], COLOURS[5], *[COLOURS[0]] * len(stumps)], width=0.8)
+    top.bar(stages, np.maximum(left, 1), color=[COLOURS[6], COLOURS[5], *[COLOURS[0]] * len(stumps)], width=0.8)
     top.set_yscale("log")
-    top.set(ylabel="windows left", ylim=(10, max(left) * 4), title="How the cascade throws windows away")
+    top.set(
+        ylabel="windows left",
+        ylim=(10 if min(left) > 10 else 1, max(*left, 10) * 4),
+        title="How the cascade throws windows away",
+    )
     for place in (0, 3, 6, 11, 16, 21, len(left) - 1):
-        spot = (stages[place] - 0.4, left[place])
+        spot = (stages[place] - 0.4, max(left[place], 1))
         top.annotate(f"{left[place]:,}", spot, (0, 3), textcoords="offset points", ha="left", fontsize=8)
     bottom.bar(np.arange(1, len(stumps) + 1), stumps, color=COLOURS[4], hatch="///", edgecolor="white", width=0.8)
     bottom.set(ylabel="stumps", xlabel="stage")
