@@ -19,7 +19,8 @@ NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).paren
 def machine() -> str:
     """Processor count, load and versions: what a reader needs to judge the numbers."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{os.cpu_count()} processors{load}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} processors{load}, {system}"
 
 
 def main() -> int:

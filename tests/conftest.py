@@ -27,4 +27,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly when the tests on real data could not run."""
     if real_data_folder() is None:
         terminalreporter.section("REAL DATA NOT TESTED", sep="!")
-        terminalreporter.line("MEDIMG_DATA is not set: tests on real CT series, faces, pets and sonar rows were skipped.")
+        terminalreporter.line(
+            "MEDIMG_DATA is not set: tests on real CT series, faces, pets and sonar rows were skipped."
+        )

@@ -54,7 +54,7 @@ def write_zipped_series(path: Path) -> None:
 
 
 def write_table(path: Path, rows: int = 150, bands: int = 24) -> None:
-    """A table with a header, other labels, another number of columns, the label first in the alphabet second in order."""
+    """A table with a header, other labels and another number of columns."""
     rng = np.random.default_rng(5)
     labels = rng.permutation(["tumour"] * (rows // 2) + ["cyst"] * (rows - rows // 2))
     x = rng.normal(0.5, 0.15, (rows, bands)) + (labels == "tumour")[:, None] * np.linspace(0, 0.2, bands)
