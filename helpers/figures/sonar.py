@@ -31,12 +31,13 @@ def bands(X, y, title: str) -> Figure:
 
 
 def training(history: Mapping[str, list[float]]) -> Figure:
-    """Loss and accuracy per epoch on training and test rows, as Keras' `fit` returns them."""
+    """Loss and accuracy per epoch as Keras' `fit` returns them; test rows maybe only every few epochs."""
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.9))
     for ax, name in zip(axes, ("loss", "accuracy")):
         epochs = np.arange(1, len(history[name]) + 1)
         ax.plot(epochs, history[name], color=BLUE, label="training rows")
-        ax.plot(epochs, history[f"val_{name}"], "--", color=RED, label="test rows")
+        every = len(epochs) // len(history[f"val_{name}"])
+        ax.plot(epochs[every - 1 :: every], history[f"val_{name}"], "--", color=RED, label="test rows")
         ax.set(xlabel="epoch", title=name)
     axes[1].set_ylim(0.4, 1.02)
     axes[1].legend(loc="lower right")
