@@ -14,6 +14,7 @@ from helpers.gradcam import grad_cam
 from helpers.pets import ask, squash
 from helpers.pets_drawings import draw_pets, write_drawn_folder
 from helpers.pets_head import fit_head, folder_features, head_curve, scratch_curve
+from helpers.pets_neither import fit_reference, strangeness
 from helpers.pets_network import LAST_CONVOLUTION, load_network
 
 
@@ -108,3 +109,37 @@ def test_grad_cam_of_the_shipped_network_is_the_weighted_sum_of_its_last_maps():
     place = np.array(np.unravel_index(raw.argmax(), raw.shape))
     hottest = np.array(np.unravel_index(heat.argmax(), heat.shape))
     assert np.abs(hottest / 16 - 0.5 - place).max() <= 1
+
+
+# --- "neither", on made-up features where the answer is known
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """Pets point into one half of the feature space, have a texture around 5 and logits about 4 apart."""
+    rng = np.random.default_rng(3)
+
+    def pets(n):
+        features = np.abs(rng.normal(1, 0.3, (n, 20))) * (np.arange(20) < 10) + rng.normal(0, 0.02, (n, 20))
+        return rng.normal(5, [1, 0.1, 2], (n, 3)), features, np.c_[np.zeros(n), rng.normal(4, 1, n)]
+
+    texture, features, _ = pets(600)
+    return fit_reference((texture, features), pets(1000)), pets(1000)
+
+
+def test_one_pet_in_twenty_is_refused(reference):
+    fitted, fresh = reference
+    assert 0.03 < np.mean(strangeness(*fresh, fitted) > 1) < 0.08
+
+
+def test_each_of_the_three_signs_can_refuse(reference):
+    fitted, (texture, features, logits) = reference
+    pet = texture[:50], features[:50], logits[:50]
+    normal = strangeness(*pet, fitted).mean()
+    away = features[:50, ::-1]  # another direction
+    odd = texture[:50] + np.array([0, 3, 0])  # far out only in units of that small spread
+    unsure = np.c_[logits[:50, 1], logits[:50, 1]]
+    for changed in ((texture[:50], away, logits[:50]), (odd, features[:50], logits[:50])):
+        assert (strangeness(*changed, fitted) > 1).all()
+    assert strangeness(texture[:50], features[:50], unsure, fitted).mean() > normal + 0.5
+    assert np.isfinite(strangeness(texture[:1], 0 * features[:1], logits[:1], fitted)).all()

@@ -68,6 +68,11 @@ def logits_of(net: torch.nn.Module, pictures: np.ndarray, side: int, *, flip: bo
     return torch.cat(out)
 
 
+def moments(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """What the optimiser remembers of past gradients."""
+    return [value for state in optimiser.state.values() for value in state.values() if value.ndim]
+
+
 def save(path: Path, state: dict) -> None:
     """Written beside, then renamed: a stopped machine leaves the old checkpoint or the new one, never half of one."""
     partial = path.with_suffix(".partial")
@@ -139,7 +144,8 @@ def train(rank: int, gang: Gang, args: argparse.Namespace) -> None:
             net.zero_grad(set_to_none=True)
             total, right = total + float(loss.detach()), right + int((y.argmax(1) == wanted).sum())
             if (step + 1) % args.meet == 0 or step + 1 == steps:
-                gang.mean(rank, shared)
+                # At the end of an epoch the momenta are averaged too: a checkpoint then holds all there is to know.
+                gang.mean(rank, [*shared, *moments(muon), *moments(adam)] if step + 1 == steps else shared)
                 seen = (epoch * steps + step + 1) * gang.size * args.batch
                 average(ema, net, min(args.ema ** (args.meet * gang.size * args.batch), seen / (seen + 2000)))
         spent = torch.tensor([(time.process_time() - busy) * gang.size, total / steps, right / (steps * args.batch)])
@@ -187,7 +193,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     load_zip(args.zip, args.out)  # decoded once, before the workers start
     numbers = sum(value.numel() for value in PetsNet().state_dict().values() if value.dtype.is_floating_point)
-    run(train, Gang(args.workers, numbers), args)
+    run(train, Gang(args.workers, 3 * numbers), args)  # room for weights and for what the optimisers remember
 
 
 if __name__ == "__main__":
