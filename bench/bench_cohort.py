@@ -2,9 +2,10 @@
 
     python -m bench.bench_cohort [REAL_SERIES_FOLDER]
 
-Both have two warm worker processes, one thread each. The overhead per series is the difference of the wall times over
-the number of series; the efficiency is the time of one worker over twice the time of two. Rounds are interleaved, and
-the best of each is taken, because other programs on the machine only ever add. docs/scaling.md is written from this.
+Both have warm worker processes, one thread each. The overhead per series is the difference of the times over the number
+of series, told twice: in wall time, which other programs on the machine spoil, and in processor time of all processes
+together, which they hardly touch. The efficiency is the wall time of one worker over twice that of two. Rounds are
+interleaved, and the best of each is taken, because others only ever add. docs/scaling.md is written from this.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 from distributed import Client
 
 from helpers.cohort import summarise
@@ -27,7 +29,7 @@ from helpers.cohort.row import Job, do
 from helpers.cohort.run import LOCAL
 from helpers.phantom import chest_phantom, write_series
 
-COUNT, SHAPE, ROUNDS = 200, (24, 96, 96), 3
+COUNT, SHAPE, ROUNDS = 200, (24, 64, 64), 3
 
 
 def write_cohort(folder: Path, count: int = COUNT, shape: tuple[int, int, int] = SHAPE, models: int = 8) -> list[Path]:
@@ -39,20 +41,24 @@ def write_cohort(folder: Path, count: int = COUNT, shape: tuple[int, int, int] =
     return folders
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    start = time.perf_counter()
+def processor() -> float:
+    """Processor seconds of this process and all its descendants so far."""
+    here = psutil.Process()
+    times = [process.cpu_times() for process in [here, *here.children(recursive=True)]]
+    return sum(each.user + each.system for each in times)
+
+
+def cost(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall and processor seconds of one call."""
+    wall, used = time.perf_counter(), processor()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, processor() - used
 
 
-def measure(folders: list[Path], rounds: int = ROUNDS) -> dict[str, float]:
-    """Best wall seconds of `rounds`: one worker and two, as a bare pool and through the cohort; starting a cluster."""
+def measure(folders: list[Path], rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Best (wall, processor) seconds of one and two workers, as a bare pool and through the cohort."""
     jobs = [Job(str(path), secrets.token_bytes(32)) for path in folders]
-    times: dict[str, list[float]] = {}
-
-    def note(name: str, work: Callable[[], object]) -> None:
-        times.setdefault(name, []).append(seconds(work))
+    times: dict[str, list[tuple[float, float]]] = {}
 
     def pool_run(pool: ProcessPoolExecutor) -> None:
         assert not any(row["error"] for rows, _ in pool.map(do, jobs) for row in rows)
@@ -65,34 +71,41 @@ def measure(folders: list[Path], rounds: int = ROUNDS) -> dict[str, float]:
         return Client(n_workers=workers, threads_per_worker=1, set_as_default=False, **LOCAL)
 
     spawn = get_context("spawn")
-    start = time.perf_counter()
-    with client(2) as two:
-        times["cluster start"] = [time.perf_counter() - start]
-        with client(1) as one, ProcessPoolExecutor(2, spawn) as pool2, ProcessPoolExecutor(1, spawn) as pool1:
-            for pool in (pool1, pool2):
-                list(pool.map(do, jobs[:4]))
-            for each in (one, two):
-                summarise(folders[:4], each)
-            for _ in range(rounds):
-                note("pool 1", lambda: pool_run(pool1))
-                note("pool 2", lambda: pool_run(pool2))
-                note("cohort 1", lambda: cohort_run(one))
-                note("cohort 2", lambda: cohort_run(two))
-            note("threads 2", lambda: summarise(folders, workers=2))
-    return {name: min(values) for name, values in times.items()}
+    with (
+        client(1) as one,
+        client(2) as two,
+        ProcessPoolExecutor(1, spawn) as pool1,
+        ProcessPoolExecutor(2, spawn) as pool2,
+    ):
+        for pool in (pool1, pool2):
+            list(pool.map(do, jobs[:4]))
+        for each in (one, two):
+            summarise(folders[:4], each)
+        plan = {
+            "pool 1": lambda: pool_run(pool1),
+            "cohort 1": lambda: cohort_run(one),
+            "pool 2": lambda: pool_run(pool2),
+            "cohort 2": lambda: cohort_run(two),
+        }
+        for _ in range(rounds):
+            for name, work in plan.items():
+                wall, used = cost(work)
+                times.setdefault(name, []).append((wall, used))
+                print(f"  {name}: {wall:.2f} s wall, {used:.2f} s processor", flush=True)
+    return {name: tuple(map(min, zip(*values))) for name, values in times.items()}
 
 
-def report(times: dict[str, float], count: int) -> None:
+def report(times: dict[str, tuple[float, float]], count: int) -> None:
     """The figures that docs/scaling.md is written from."""
-    each = 1000 / count
-    for name, value in times.items():
-        print(f"{name:14} {value:7.2f} s" + ("" if name == "cluster start" else f" {value * each:8.1f} ms per series"))
+    for name, (wall, used) in times.items():
+        print(f"{name:9} {1000 * wall / count:7.1f} ms wall, {1000 * used / count:7.1f} ms processor per series")
     for workers in (1, 2):
-        over = (times[f"cohort {workers}"] - times[f"pool {workers}"]) * each
-        print(f"overhead per series, {workers} worker(s): {over:.1f} ms (wanted: at most 5)")
+        (wall, used), (bare_wall, bare_used) = times[f"cohort {workers}"], times[f"pool {workers}"]
+        over, over_used = 1000 * (wall - bare_wall) / count, 1000 * (used - bare_used) / count
+        words = f"{over:.1f} ms wall, {over_used:.1f} ms processor"
+        print(f"overhead per series, {workers} worker(s): {words} (wanted: at most 5)")
     for name in ("pool", "cohort"):
-        print(f"efficiency of 2 workers, {name}: {times[f'{name} 1'] / (2 * times[f'{name} 2']):.2f}")
-    print(f"efficiency of 2 threads: {times['pool 1'] / (2 * times['threads 2']):.2f}")
+        print(f"efficiency of 2 workers, {name}: {times[f'{name} 1'][0] / (2 * times[f'{name} 2'][0]):.2f}")
 
 
 def one_series(folder: str) -> None:

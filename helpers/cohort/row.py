@@ -114,7 +114,7 @@ def _row(job: Job) -> dict:
         if job.lungs and info.modality == "CT":
             row |= _lung_facts(volume, row["findings"])
     except Exception as error:  # whatever it is, the other series go on
-        row["error"] = " ".join([_said(error, job.source, [path.name for path in info.files]), job.lost]).strip()
+        row["error"] = f"{job.lost} {_said(error, job.source, [path.name for path in info.files])}".strip()
     row["seconds"] = time.perf_counter() - start
     return row
 
@@ -155,7 +155,7 @@ def _not_volumes(found: SeriesList) -> dict[str, str]:
 def _lost(found: SeriesList, info: SeriesInfo) -> str:
     """Why files of a series that can be read in part cannot be used; "" when none is lost."""
     broken = [skip for skip in found.skips if skip.uid == info.uid and skip.kind == "broken"]
-    return _clean(f"({_reasons(broken, 'left out')})", "", _names(found)) if broken else ""
+    return _clean(f"{_reasons(broken, 'left out')}.", "", _names(found)) if broken else ""
 
 
 def _reasons(skips: Iterable, what: str = "no volume here") -> str:
