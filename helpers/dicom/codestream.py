@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from helpers.dicom.sources import Broken
 
+END = b"\xff\xd9"
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 # Start-of-frame markers: baseline, extended, lossless and so on (not DHT C4, JPG C8, DAC CC), and JPEG-LS.
 FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
@@ -29,13 +30,53 @@ def fragments(data: bytes) -> Iterator[memoryview]:
 
 
 def check(data: bytes, rows: int, columns: int) -> None:
-    """Raises Broken when a code stream has another size than `rows` x `columns`, or the chain of items is cut."""
+    """Raises Broken when a code stream has another size than `rows` x `columns`, or is cut; or the chain of items is.
+
+    Decoders fill what is cut off with something likely and say nothing, so the end is looked for here.
+    """
+    stream: list[memoryview] = []
     for fragment in fragments(data):
         size = picture_size(fragment)
-        if size is not None and size != (rows, columns):
-            raise Broken(
-                f"the compressed picture is {size[0]} x {size[1]} where Rows and Columns say {rows} x {columns}"
-            )
+        if size is not None:
+            check_end(stream)
+            stream = []
+            if size != (rows, columns):
+                found = f"{size[0]} x {size[1]}"
+                raise Broken(f"the compressed picture is {found} where Rows and Columns say {rows} x {columns}")
+        if size is not None or stream:
+            stream.append(fragment)
+    check_end(stream)
+
+
+def check_end(stream: list[memoryview]) -> None:
+    """Raises Broken when the fragments of one picture do not end with its end marker, or lack bytes on the way."""
+    if not stream:
+        return
+    # Coded data never hold this marker; behind it stands the padding to an even length, whatever byte that is.
+    if END not in bytes(stream[-1][-16:]):
+        raise Broken("truncated: the compressed picture has no end")
+    if stream[0][:2] == b"\xff\x4f":
+        whole = stream[0] if len(stream) == 1 else memoryview(b"".join(stream))
+        check_tiles(whole)
+
+
+def check_tiles(stream: memoryview) -> None:
+    """The tile-parts of JPEG 2000 say how long they are (T.800 A.4.2): together they must lead to the end marker."""
+    position = 2
+    while bytes(stream[position : position + 2]) != b"\xff\x90":  # main header, segment by segment, up to SOT
+        length = int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")
+        if stream[position : position + 1] != b"\xff" or length < 2:
+            raise Broken("damaged: the header of the compressed picture cannot be followed")
+        position += 2 + length
+    while bytes(stream[position : position + 2]) == b"\xff\x90":
+        length = int.from_bytes(bytes(stream[position + 6 : position + 10]), "big")
+        if length == 0:  # the last one may leave its length open
+            return
+        if length < 14:
+            raise Broken("damaged: a tile of the compressed picture has no length")
+        position += length
+    if bytes(stream[position : position + 2]) != END:
+        raise Broken("truncated: the compressed picture lacks bytes, or has too many")
 
 
 def picture_size(stream: memoryview) -> tuple[int, int] | None:

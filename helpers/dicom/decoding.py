@@ -1,4 +1,4 @@
-"""Slices that must be decoded: one after the other here, or by worker processes that hand their pixels back by pipe.
+"""Slices that must be decoded: here, and by worker processes that hand their pixels back by pipe.
 
 The decoders hold Python's interpreter lock, so threads bring nothing. Pipes instead of shared memory: nothing is left
 behind when a process dies, no size limit of /dev/shm, and a decoder that crashes takes only its worker with it.
@@ -6,12 +6,14 @@ behind when a process dies, no size limit of /dev/shm, and a decoder that crashe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import queue
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,27 +24,49 @@ from helpers.dicom.header import NATIVE, Header
 from helpers.dicom.pixels import decode
 from helpers.dicom.rescale import rescale_in_place, rescale_into, scale_of, unreadable
 from helpers.dicom.sources import Unreadable
-from helpers.dicom.worker import receive, send
-from helpers.findings import DicomSeriesError
+from helpers.dicom.worker import READY, receive, send
 
 Pairs = list[tuple[Frame, int]]
+# A process needs a second to start; meanwhile this one decodes.
+WORTH_A_PROCESS = 0.8
+# Per pixel, for the quick codecs; all others are JPEG 2000 or similar.
+NANOSECONDS = {"5": 12, "4.57": 30, "4.70": 30, "4.80": 30, "4.81": 30}
+AHEAD = 2  # jobs a worker has at hand, so that it need not wait for this process between them
 
 
 def decoded_slices(volume: np.ndarray, pairs: Pairs, workers: int = 1) -> Iterator[int]:
     """Decode frames into their slots of `volume` as HU; yields the slot of each slice when it is done."""
     jobs = _jobs(pairs)
     compressed = [job for job in jobs if job[0][0].header.syntax not in NATIVE]
-    if workers > 1 and len(compressed) >= 2 * workers:
+    if workers > 1 and _seconds(compressed) > WORTH_A_PROCESS:
         yield from _by_processes(volume, compressed, workers)
         jobs = [job for job in jobs if job[0][0].header.syntax in NATIVE]
     for job in jobs:
-        try:
-            arrays = decode(job[0][0].header, [frame.index for frame, _ in job])
-        except Unreadable as error:
-            raise unreadable(job[0][0], error) from None
-        for (frame, slot), stored in zip(job, arrays):
-            rescale_into(volume[slot], stored, *scale_of(frame))
-            yield slot
+        yield from _here(volume, job)
+
+
+def _here(volume: np.ndarray, job: Pairs) -> Iterator[int]:
+    """Decode one job in this process."""
+    try:
+        arrays = decode(job[0][0].header, [frame.index for frame, _ in job])
+    except Unreadable as error:
+        raise unreadable(job[0][0], error) from None
+    for (frame, slot), stored in zip(job, arrays):
+        rescale_into(volume[slot], stored, *scale_of(frame))
+        yield slot
+
+
+def _cost(syntax: str) -> int:
+    return NANOSECONDS.get(syntax.removeprefix("1.2.840.10008.1.2."), 130)
+
+
+def _seconds(jobs: list[Pairs]) -> float:
+    """Roughly how long the decoders need: enough to tell a long load from a short one."""
+    total = 0.0
+    for job in jobs:
+        rows, columns, *_ = image_format(job[0][0].header)
+        total += len(job) * rows * columns * _cost(job[0][0].header.syntax) * 1e-9
+    return total
 
 
 def _jobs(pairs: Pairs, most: int = 16) -> list[Pairs]:
@@ -64,23 +88,38 @@ class Worker:
         root = str(Path(__file__).parents[2])
         paths = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "helpers.dicom.worker"],
+            [sys.executable, "-c", "from helpers.dicom.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         )
+        with contextlib.suppress(ImportError, AttributeError, OSError):
+            import fcntl  # a pipe that holds a whole slice lets the worker go on while this process is busy
 
-    def work(self, volume: np.ndarray, job: Pairs) -> None:
-        """Have one job decoded and put into its slots. Raises Unreadable with the reason, or Overflow."""
-        header = job[0][0].header
-        rows, columns, *_ = image_format(header)
-        lean = Header(header.entry, header.raw, header.syntax, header.size, header.pixel_offset, header.pixel_length,
-                      header.pixel_tag, header.pixel_vr, None, header.inflated)  # fmt: skip
+            fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+    def ready(self) -> bool:
+        """Waits until the process has started; False when it has not."""
         try:
+            return receive(self.process.stdout) == READY
+        except (OSError, EOFError, ValueError):
+            return False
+
+    def submit(self, job: Pairs) -> None:
+        """Send one job."""
+        h = job[0][0].header
+        lean = Header(h.entry, h.raw, h.syntax, h.size, h.pixel_offset, h.pixel_length, h.pixel_tag, h.pixel_vr)
+        lean.inflated = h.inflated
+        with contextlib.suppress(OSError):  # a dead process is noticed when its answer does not come
             send(self.process.stdin, pickle.dumps((lean, [frame.index for frame, _ in job])))
+
+    def collect(self, volume: np.ndarray, job: Pairs) -> None:
+        """Put the answer to the oldest job into its slots. Raises Unreadable with the reason, or Overflow."""
+        rows, columns, *_ = image_format(job[0][0].header)
+        try:
             answer = pickle.loads(receive(self.process.stdout))
-        except (OSError, EOFError):
+        except (OSError, EOFError, ValueError):
             raise Broken("the decoder crashed on these pixel data") from None
         if isinstance(answer, Unreadable):
             raise answer
@@ -99,57 +138,69 @@ class Worker:
             else:
                 rescale_into(volume[slot], stored, *scale_of(frame))
 
-    def close(self, at_once: bool) -> None:
-        """End the process."""
-        if at_once:
-            self.process.kill()
-        self.process.stdin.close()
-        self.process.stdout.close()
+    def close(self) -> None:
+        """End the process; what it still works on is not wanted."""
+        self.process.kill()
         self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _serve(worker: Worker, volume: np.ndarray, todo: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+    """Feed one worker until there are no jobs left. Runs in a thread; errors travel through `done`."""
+    if not worker.ready():
+        return
+    waiting: deque[Pairs] = deque()
+    try:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                while len(waiting) < AHEAD:
+                    waiting.append(todo.get_nowait())
+                    worker.submit(waiting[-1])
+            if not waiting:
+                return
+            worker.collect(volume, waiting[0])
+            for _, slot in waiting.popleft():
+                done.put(slot)
+    except Unreadable as error:
+        done.put(unreadable(waiting[0][0][0], error))
+    except Exception as error:
+        done.put(error)
 
 
 def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int) -> Iterator[int]:
+    """This process decodes, and `workers` - 1 others do so too as soon as they have started."""
     todo: queue.SimpleQueue = queue.SimpleQueue()
     done: queue.SimpleQueue = queue.SimpleQueue()
     for job in jobs:
         todo.put(job)
-    stop = threading.Event()
-
-    def serve() -> None:
-        worker, clean = None, False
-        try:
-            worker = Worker()
-            while not stop.is_set():
-                try:
-                    job = todo.get_nowait()
-                except queue.Empty:
-                    break
-                try:
-                    worker.work(volume, job)
-                except Unreadable as error:
-                    done.put(unreadable(job[0][0], error))
-                    return
-                for _, slot in job:
-                    done.put(slot)
-            clean = True
-        except OSError:
-            done.put(DicomSeriesError("No worker process could be started; use workers=1."))
-        except Exception as error:
-            done.put(error)
-        finally:
-            if worker is not None:
-                worker.close(at_once=not clean)
-
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(min(workers, len(jobs)))]
+    helpers: list[Worker] = []
+    with contextlib.suppress(OSError):  # no further process to be had: the others do the work
+        helpers.extend(Worker() for _ in range(min(workers, len(jobs)) - 1))
+    threads = [threading.Thread(target=_serve, args=(helper, volume, todo, done), daemon=True) for helper in helpers]
     for thread in threads:
         thread.start()
+    left = sum(map(len, jobs))
     try:
-        for _ in range(sum(map(len, jobs))):
-            result = done.get()
-            if isinstance(result, Exception):
-                raise result
-            yield result
+        while left:
+            try:
+                results: Iterator = _here(volume, todo.get_nowait())
+            except queue.Empty:
+                results = iter((done.get(),))
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
+                left -= 1
+                yield result
+            while not done.empty():
+                result = done.get()
+                if isinstance(result, Exception):
+                    raise result
+                left -= 1
+                yield result
     finally:
-        stop.set()
+        for helper in helpers:
+            helper.close()
         for thread in threads:
             thread.join()

@@ -136,7 +136,11 @@ def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
 
 def rescale_into(target: np.ndarray, stored: np.ndarray, slope: float, intercept: float) -> None:
     """HU of one slice into `target`, rounded once at most. Raises Overflow when int16 cannot hold a value."""
-    if target.dtype == np.int16:
+    if target.dtype == np.int16 and stored.dtype.itemsize == 2 and stored.dtype.isnative:
+        words = target.view(stored.dtype)
+        np.copyto(words, stored)
+        rescale_in_place(target, words, slope, intercept)
+    elif target.dtype == np.int16:
         _rescale_wide(target, stored, int(slope), int(intercept))
     elif slope == 1 and stored.dtype.itemsize < 4 and float(intercept).is_integer() and abs(intercept) < 1 << 23:
         target[...] = stored

@@ -9,6 +9,7 @@ import sys
 from typing import BinaryIO
 
 LENGTH = struct.Struct("<Q")
+READY = b"ready"
 
 
 def send(stream: BinaryIO, data: bytes) -> None:
@@ -35,6 +36,7 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
     from helpers.dicom.pixels import decode
     from helpers.dicom.sources import Unreadable
 
+    send(target, READY)
     while True:
         try:
             header, indices = pickle.loads(receive(source))
@@ -51,7 +53,8 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
         target.flush()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the process that started this one."""
     # Decoders written in C print what they please: the pipe must stay clean.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -1,0 +1,119 @@
+"""Threads, processes and progress give the same volume as one thread; a bad slice is named whoever meets it."""
+
+import numpy as np
+import pytest
+from pydicom.uid import JPEG2000Lossless, RLELossless
+
+from helpers.dicom import DicomSeriesError, decoding, read_series
+from tests.zoo.cases import LARGER, tweaked
+from tests.zoo.enhanced import enhanced
+from tests.zoo.writer import Series, name, save
+
+
+def compressed(folder, syntax):
+    return tweaked(folder, lambda ds, k: ds.compress(syntax, generate_instance_uid=False), LARGER)
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Processes even for these small series; this one leaves all the work to them."""
+    monkeypatch.setattr(decoding, "WORTH_A_PROCESS", 0.0)
+    monkeypatch.setattr(decoding, "_here", lambda volume, job: pytest.fail("not by a worker"))
+    real = decoding._by_processes
+
+    def waiting(volume, jobs, workers):
+        # One more than asked for, and none here: the queue is emptied only by workers.
+        worker = decoding.Worker()
+        todo, done = decoding.queue.SimpleQueue(), decoding.queue.SimpleQueue()
+        for job in jobs:
+            todo.put(job)
+        decoding._serve(worker, volume, todo, done)
+        worker.close()
+        while not done.empty():
+            result = done.get()
+            if isinstance(result, Exception):
+                raise result
+            yield result
+
+    monkeypatch.setattr(decoding, "_by_processes", waiting)
+    return real
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, np.float64])
+def test_a_worker_decodes_the_same(tmp_path, eager, dtype):
+    compressed(tmp_path / "a", RLELossless)
+    two = read_series(tmp_path / "a", workers=2, dtype=dtype)
+    np.testing.assert_array_equal(two.hu, LARGER.hu)
+
+
+def test_a_worker_names_the_bad_slice(tmp_path, eager):
+    compressed(tmp_path, JPEG2000Lossless)
+    path = tmp_path / name(4)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\xff\x93") + 2  # behind the start of the coded data
+    data[start + 20 : start + 40] = b""
+    item = data.rindex(b"\xfe\xff\x00\xe0") + 4
+    data[item : item + 4] = (int.from_bytes(data[item : item + 4], "little") - 20).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DicomSeriesError, match=name(4)):
+        read_series(tmp_path, workers=2)
+
+
+def test_processes_and_this_one_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "WORTH_A_PROCESS", 0.0)
+    compressed(tmp_path / "a", RLELossless)
+    np.testing.assert_array_equal(read_series(tmp_path / "a", workers=3).hu, LARGER.hu)
+    save(enhanced(Series()), tmp_path / "b" / "all.dcm")
+    np.testing.assert_array_equal(read_series(tmp_path / "b", workers=3).hu, Series().hu)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_threads_read_the_same(tmp_path, workers, dtype):
+    series = tweaked(tmp_path, lambda ds, k: None)
+    seen = []
+
+    def progress(items, total):
+        seen.append(total)
+        for item in items:
+            seen.append(item)
+            yield item
+
+    volume = read_series(tmp_path, workers=workers, dtype=dtype, progress=progress)
+    np.testing.assert_array_equal(volume.hu, series.hu)
+    assert seen[0] == 10 and sorted(seen[1:]) == list(range(10))
+
+
+def test_tqdm_is_such_a_progress(tmp_path):
+    from tqdm import tqdm
+
+    tweaked(tmp_path, lambda ds, k: None)
+    assert len(read_series(tmp_path, progress=tqdm).hu) == 10
+
+
+def test_out_is_filled_in_place(tmp_path):
+    series = tweaked(tmp_path, lambda ds, k: None)
+    out = np.empty(series.stored.shape, np.int16)
+    assert read_series(tmp_path, out=out).hu is out and np.array_equal(out, series.hu)
+    for wrong in (np.empty((1, 2, 3), np.int16), np.empty(series.stored.shape, np.uint8), out[:, :, ::-1]):
+        with pytest.raises(ValueError, match="out must be"):
+            read_series(tmp_path, out=wrong)
+
+
+def test_types_that_would_round_are_refused(tmp_path):
+    tweaked(tmp_path, lambda ds, k: setattr(ds, "RescaleSlope", "1.5"))
+    with pytest.raises(DicomSeriesError, match="float32"):
+        read_series(tmp_path, dtype=np.int16)
+    with pytest.raises(ValueError, match="dtype"):
+        read_series(tmp_path, dtype=np.uint8)
+    with pytest.raises(ValueError, match="gaps"):
+        read_series(tmp_path, gaps="ignore")
+
+
+def test_errors_can_be_pickled(tmp_path):
+    import pickle
+
+    with pytest.raises(DicomSeriesError) as caught:
+        read_series(tmp_path)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.findings == caught.value.findings
