@@ -51,12 +51,13 @@ def airways() -> np.ndarray:
 def points_in_lung(a: Anatomy, side: int, n: int, margin: float, rng: np.random.Generator) -> np.ndarray:
     """`n` random points (n, 3) at least about `margin` mm inside the lung of one side, in local coordinates."""
     kept = np.empty((0, 3))
-    while len(kept) < n:
-        low = np.array([side * 140.0, -90.0, -130.0])
-        high = np.array([side * 5.0, 92.0, 110.0])
-        p = rng.uniform(np.minimum(low, high), np.maximum(low, high), size=(6 * n + 50, 3))
+    low, high = np.sort([[side * 140.0, -90.0, -130.0], [side * 5.0, 92.0, 110.0]], axis=0)
+    for _ in range(100):
+        p = rng.uniform(low, high, size=(6 * n + 50, 3))
         kept = np.concatenate([kept, p[lung(a, side, *p.T) < -margin]])
-    return kept[:n]
+        if len(kept) >= n:
+            return kept[:n]
+    raise ValueError(f"no point of this lung lies {margin:.0f} mm inside: ask for something smaller")
 
 
 def grow(root: np.ndarray, targets: np.ndarray, leaf: float, power: float = 2.5, step: float = 14.0) -> np.ndarray:

@@ -1,0 +1,114 @@
+"""The viewer reacts to its controls; the figures of notebook 02 draw what they are given."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from helpers.figures import ct, dicom, hounsfield
+from helpers.figures.surface import surfaces
+from helpers.figures.viewer import slice_png, slice_viewer
+from helpers.hounsfield import WINDOWS
+from helpers.lungs import nodule_candidates
+from helpers.phantom import chest_phantom
+from helpers.volume import CTVolume
+
+
+@pytest.fixture(scope="module")
+def chest():
+    phantom = chest_phantom(shape=(24, 96, 96))
+    return phantom, CTVolume(phantom.hu, phantom.affine, padding=np.asarray(phantom.outside))
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def parts(box):
+    (plane, window, tint), slider, picture = box.children[0].children, box.children[1], box.children[2]
+    return plane, window, tint, slider, picture
+
+
+def test_the_viewer_redraws_for_every_control(chest):
+    phantom, volume = chest
+    plane, window, tint, slider, picture = parts(slice_viewer(volume, phantom.lungs))
+    seen = [picture.value]
+    for part, value in ((slider, 3), (window, "bone"), (plane, "coronal"), (tint, False), (slider, 20)):
+        part.value = value
+        assert picture.value != seen[-1]
+        seen.append(picture.value)
+    assert slider.max == volume.shape[1] - 1
+    plane.value = "axial"
+    assert slider.max == volume.shape[0] - 1 and slider.value == slider.max // 2
+
+
+def test_the_viewer_offers_every_preset_and_plane(chest):
+    plane, window, tint, *_ = parts(slice_viewer(chest[1]))
+    assert list(window.options) == list(WINDOWS) and set(plane.options) == {"axial", "coronal", "sagittal"}
+    assert tint.disabled
+
+
+def test_a_cut_has_its_proportions_in_millimetres(chest):
+    _, volume = chest
+    image = Image.open(BytesIO(slice_png(volume, "coronal", 40, "lung", height=300)))
+    dz, _, dx = volume.spacing
+    assert image.height == 300
+    assert abs(image.width / image.height - (volume.shape[2] * dx) / (volume.shape[0] * dz)) < 0.02
+
+
+def test_labels_are_tinted_where_they_are(chest):
+    phantom, volume = chest
+    plain = np.asarray(Image.open(BytesIO(slice_png(volume, "axial", 12, "lung", height=96))).convert("RGB"), int)
+    tinted = slice_png(volume, "axial", 12, "lung", phantom.lungs, height=96)
+    tinted = np.asarray(Image.open(BytesIO(tinted)).convert("RGB"), int)
+    changed = np.abs(tinted - plain).max(axis=2) > 3
+    assert changed[phantom.lungs[12] > 0].mean() > 0.9 and changed[phantom.lungs[12] == 0].mean() < 0.05
+
+
+def test_planes_share_one_scale_and_cross_in_the_point(chest):
+    _, volume = chest
+    figure = ct.planes(volume, "title", at=(10.0, -30.0, -100.0))
+    for ax, (across, up) in zip(figure.axes, ((10, -30), (10, -100), (-30, -100))):
+        lines = [line.get_data() for line in ax.lines]
+        assert lines[0][0][0] == across and lines[1][1][0] == up
+        assert ax.get_aspect() == 1.0
+
+
+def test_every_figure_draws(chest):
+    phantom, volume = chest
+    image, spots = volume.hu[12].astype(float), nodule_candidates(volume, phantom.lungs)[:2]
+    drawn = [
+        ct.slices({"a": image, "b": image}, "t"),
+        ct.brightness({"a": image, "b": image}, "t", 0, 1, "u"),
+        ct.aspect_pair(volume.hu[:, 48], 4.0, 1.0, "t"),
+        ct.positions(np.array([3.0, 1.0, 2.0])),
+        ct.stacked_wrong(volume.hu[::-1, 48], volume.hu[:, 48], 3.0, "t"),
+        ct.disc_in_square(image, None, "t"),
+        ct.lungs_over(volume, phantom.lungs, [3, 12], "t"),
+        ct.spots(volume, spots, "t"),
+        ct.spots(volume, [], "t"),
+        ct.phantom_tour(phantom, "t"),
+        ct.montage(volume, ["lung", "bone"], [3, 12], "t"),
+        hounsfield.attenuation_line(0.02),
+        hounsfield.scale({"fat": -100.0}),
+        hounsfield.scale(),
+        hounsfield.histogram(volume.hu.ravel(), "t", 0.2, ["air", "fat"]),
+        hounsfield.window_curves(),
+        hounsfield.windows(image, ["lung"], "t"),
+        hounsfield.outside_as({"a": image, "b": image}, "t"),
+        hounsfield.sinogram(image, image, "t"),
+        dicom.timeline([(1985, "a"), (1993, "b")]),
+        dicom.services(),
+        dicom.file_bytes([("a", b"0123456789ABCDEF", "b")]),
+        dicom.licence_ladder([("a", "b", (True, False))], ["x", "y"]),
+        dicom.patient_axes(),
+        surfaces([(phantom.lungs == 1, phantom.spacing, "#0072B2", 1.0)], "t"),
+    ]
+    assert all(isinstance(figure, Figure) for figure in drawn)
