@@ -29,7 +29,7 @@ class Facts(NamedTuple):
 
 def _frame_facts(frame: Frame) -> Facts:
     facts = _facts(frame.header)
-    own = frame.labels.get(tags.RESCALE_TYPE, "").upper()
+    own = frame.labels.get(tags.RESCALE_TYPE, "").upper() if frame.labels else ""
     return facts._replace(rescale_type=own) if own else facts
 
 
@@ -48,29 +48,30 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
     """Findings about rescale, photometric interpretation and lossy compression; one of each kind at most."""
     modality = tags.text(frames[0].header.raw.get(tags.MODALITY))
     facts = [_frame_facts(frame) for frame in frames]
+    different = set(facts)  # of a clean series one: then the frames need not be gone through again
+    scales = {(frame.slope, frame.intercept) for frame in frames}
     findings: list[Finding] = []
-    missing = [frame for frame in frames if frame.slope is None or frame.intercept is None]
+    missing = [frame for frame in frames if _absent(frame)] if any(None in scale for scale in scales) else []
     if missing:
         which = {part for frame in missing for part in _absent(frame)}
         text = f"{' and '.join(sorted(which))} missing in {plural(len(missing), 'slice')}: these values are not HU."
         if len(which) == 1:
             text = f"{which.pop()} is missing in {plural(len(missing), 'slice')}; whether the values are HU is open."
         findings.append(Finding("no_rescale", text, _names(missing, frames)))
-    kinds = {fact.rescale_type for fact in set(facts)} - {"", "HU"}
+    kinds = {fact.rescale_type for fact in different} - {"", "HU"}
     if modality != "CT":
         findings.append(Finding("not_hu", f"Modality {modality or 'unknown'}: the values are not Hounsfield units."))
     elif kinds:
         names = ", ".join(sorted(kinds))
         findings.append(Finding("not_hu", f"RescaleType {names}: the values are not Hounsfield units."))
     for kind, attribute, text in SENTENCES:
-        those = [frame for frame, fact in zip(frames, facts) if getattr(fact, attribute)]
-        if those:
+        if any(getattr(fact, attribute) for fact in different):
+            those = [frame for frame, fact in zip(frames, facts) if getattr(fact, attribute)]
             findings.append(Finding(kind, f"{plural(len(those), 'slice')} {text}", _names(those, frames)))
     long = [frame for frame in frames if frame.header.excess > 0]
     if long:
         text = f"{plural(len(long), 'slice')} with more bytes of pixel data than needed; the rest is zero and left out."
         findings.append(Finding("excess", text, _names(long, frames)))
-    scales = {(frame.slope, frame.intercept) for frame in frames}
     if len(scales) > 1 and not missing:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."

@@ -1,0 +1,139 @@
+"""Where files come from, what lies outside the scan circle, and hostile surroundings."""
+
+import os
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from helpers.dicom import DicomSeriesError, read_series, scan_folder, sources
+from tests.zoo.cases import CASES, plain
+from tests.zoo.writer import BRIGHT, SECRET, Series
+
+
+@pytest.mark.parametrize(
+    ("name", "filler"),
+    [
+        ("padding_tag", -2000),
+        ("padding_tag_of_the_wrong_sign", -2000),
+        ("padding_tag_disagrees", -1024),
+        ("padding_without_tag", -2000),
+        ("padding_that_air_may_reach", 0),
+    ],
+)
+def test_the_field_outside_is_found(name, filler, tmp_path):
+    answer = CASES[name](tmp_path)
+    volume = read_series(tmp_path)
+    stored = answer.series.stored
+    assert np.array_equal(volume.outside, stored == filler) and volume.outside.any() and not volume.outside.all()
+    assert not volume.outside[BRIGHT[0], 20, 21]
+    inside = volume.filled(-1000).hu[~volume.outside]
+    assert (
+        np.array_equal(inside, volume.hu[~volume.outside]) and (volume.filled(-1000).hu[volume.outside] == -1000).all()
+    )
+    (finding,) = volume.findings
+    assert str(filler - 1024) in finding.message
+
+
+def test_a_range_of_paddings(tmp_path):
+    CASES["padding_range"](tmp_path)
+    volume = read_series(tmp_path)
+    assert volume.outside[:, 0, 0].all() and volume.hu[0, 0, 0] == -1990 - 1024
+    assert set(np.unique(volume.hu[volume.outside])) == {-3024, -3014}
+
+
+def test_noise_and_clipped_air_are_not_outside(tmp_path):
+    rng = np.random.default_rng(0)
+    noisy = np.clip(rng.normal(0, 30, (4, 40, 40)), 0, None).astype(np.int16)  # -1024 HU where the scanner clipped
+    plain(tmp_path / "noisy", Series(stored=noisy))
+    assert read_series(tmp_path / "noisy").outside is None
+    body = np.full((4, 40, 40), 24, np.int16)  # a phantom without noise: air of -1000 HU up to the corners
+    body[:, 10:30, 10:30] = 1064
+    plain(tmp_path / "clean", Series(stored=body))
+    clean = read_series(tmp_path / "clean")
+    assert clean.outside is None and clean.findings == []
+
+
+def test_a_tag_that_means_tissue_is_not_believed(tmp_path):
+    from tests.zoo.cases import tweaked
+
+    tweaked(tmp_path, lambda ds, k: setattr(ds, "PixelPaddingValue", 1064))  # would be 40 HU
+    volume = read_series(tmp_path)
+    assert volume.outside is None and "not used" in volume.findings[0].message
+
+
+def test_two_kinds_of_path_for_a_zip(tmp_path):
+    answer = CASES["zip_archive"](tmp_path)
+    archive = answer.source(tmp_path)
+    (info,) = scan_folder(archive)
+    assert all(path.parent.parent == archive for path in info.files)
+    again = read_series(info.files)  # the paths inside the archive are enough
+    assert np.array_equal(again.hu, read_series(info).hu)
+    assert np.array_equal(read_series(tmp_path).hu, again.hu)  # an archive in a folder
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.dcm", b"\0" * (3 << 20))
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"PK\x01\x02") + 24
+    data[place : place + 4] = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(data)
+    series = scan_folder(path)
+    assert not series and "bomb" not in series.skipped[0][1] and "than it can hold" in series.skipped[0][1]
+
+
+def test_a_deflated_bomb_stops_at_the_limit(tmp_path, monkeypatch):
+    answer = CASES["deflated"](tmp_path)
+    monkeypatch.setattr(sources, "MAX_MEMBER", 500)
+    from helpers.dicom import header
+
+    monkeypatch.setattr(header, "MAX_MEMBER", 500)
+    with pytest.raises(DicomSeriesError):
+        read_series(answer.source(tmp_path))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and links")
+def test_pipes_and_loops_do_not_hang(tmp_path):
+    plain(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    series = scan_folder(tmp_path)
+    reasons = dict(series.skipped)
+    assert len(series) == 1 and series[0].n_slices == 10
+    assert "regular" in reasons["pipe"] and "link" in reasons["loop"] and "gone" in reasons
+    assert "skipped" in {finding.kind for finding in read_series(tmp_path).findings}
+
+
+def test_missing_places_are_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        scan_folder(tmp_path / "nowhere")
+    with pytest.raises(DicomSeriesError, match="no files"):
+        read_series(tmp_path)
+    with pytest.raises(DicomSeriesError, match="no such file"):
+        read_series([tmp_path / "nowhere.dcm"])
+
+
+def test_another_uid_lists_what_there_is(tmp_path):
+    plain(tmp_path)
+    with pytest.raises(DicomSeriesError, match="zoo"):
+        read_series(tmp_path, series_uid="1.2.3")
+
+
+def test_meta_is_technical(tmp_path):
+    plain(tmp_path)
+    meta = read_series(tmp_path).meta
+    assert meta["modality"] == "CT" and meta["kernel"] == "B30" and meta["slice_thickness"] == 2.5
+    shown = str(meta)
+    for secret in (SECRET, "ZQ-4711", "19500102", Series().uid):
+        assert secret not in shown
+
+
+def test_the_table_shows_a_row_per_series(tmp_path):
+    CASES["two_series"](tmp_path)
+    series = scan_folder(tmp_path)
+    assert "2 series, 0 files skipped" in repr(series) and series._repr_html_().count("<tr>") == 3
+    assert series[0].extent == pytest.approx((25.0, 12 * 0.8, 16 * 0.7))
