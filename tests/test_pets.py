@@ -128,6 +128,16 @@ def test_file_array_and_float_array_agree(tmp_path):
     assert dog_probability(np.stack([chelsea, chelsea])).shape == (2,)
 
 
+def test_the_whole_picture_goes_in_with_its_colours():
+    wide = np.zeros((200, 1000, 3), np.uint8)
+    wide[:, :500, 0], wide[:, 500:, 2] = 255, 255
+    small = pets.squash(wide)
+    assert small.shape == (96, 96, 3) and small.dtype == np.uint8
+    assert (small[:, :47] == [255, 0, 0]).all() and (small[:, 49:] == [0, 0, 255]).all()
+    checks = (np.indices((96 * 5, 96 * 5)).sum(0) % 2 * 200).astype(np.uint8)
+    np.testing.assert_allclose(pets.squash(np.stack([checks] * 3, 2)), 100, atol=5)  # areas averaged, no stray pixels
+
+
 def test_no_pictures_give_no_answers():
     assert dog_probability([]).shape == (0,)
     assert neither([]).shape == (0,)
@@ -172,6 +182,21 @@ def test_pictures_are_streamed(monkeypatch):
         done["answered"] += len(batch)
     assert done["answered"] == 10_000
     assert done["most"] <= 3 * pets.BATCH
+
+
+def test_pictures_left_out_do_not_shift_the_others(monkeypatch):
+    def squash(picture):
+        if picture.stem in ("40", "41"):
+            raise ImageError("broken")
+        return np.full((96, 96, 3), int(picture.stem), np.uint8)
+
+    monkeypatch.setattr(pets, "squash", squash)
+    skipped, kept = [], []
+    values = [
+        int(p[0, 0, 0]) for batch in pets.batches([Path(f"{i}.png") for i in range(70)], skipped, kept) for p in batch
+    ]
+    assert kept == values == [i for i in range(70) if i not in (40, 41)]
+    assert [s.file for s in skipped] == ["40.png", "41.png"]
 
 
 # --- folders
