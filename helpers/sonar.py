@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from helpers.many_seeds import Runs, fit_many, train_many
 __all__ = ["BANDS", "EXPECTED", "GORMAN_SEJNOWSKI", "Runs", "SonarError", "Source", "fit_many", "load", "train_many"]
 
 BANDS, LABELS = 60, ("M", "R")
+MOST_CLASSES = 20  #: more different labels than this are numbers that were taken for labels
 
 #: Mean accuracies in per cent where a correct repetition lands (20 stratified 60:40 splits; "SVM, 10-fold": repeated).
 #: Measured once with settings fixed beforehand; outside a band something is wrong, inside it nothing is tuned.
@@ -101,7 +103,7 @@ def load(
 
 def _read(path: Path, columns, labels, words: str, kind: str) -> tuple[np.ndarray, np.ndarray, Source]:
     rows, delimiter = _rows(path)
-    width = columns + 1 if columns else len(rows[0][1])
+    width = columns + 1 if columns else Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
     place = _label_place(rows, width)
     notes = []
     if _is_header(rows[0][1], place, labels):
@@ -117,6 +119,15 @@ def _read(path: Path, columns, labels, words: str, kind: str) -> tuple[np.ndarra
         raise SonarError(f"{path.name}, {faults[0]}{more}")
     X = np.array([[_number(c, delimiter) for i, c in enumerate(cells) if i != place] for _, cells in rows])
     y = np.array([_label(cells[place], labels) for _, cells in rows])
+    if len(set(y)) > MOST_CLASSES:
+        raise SonarError(
+            f"{path.name} has {len(set(y))} different labels in column {place + 1}; is a label column there?"
+        )
+    for (line, _), label in zip(rows, y):
+        if len(set(y)) > 2 and np.sum(y == label) == 1:
+            raise SonarError(
+                f"{path.name}, line {line}: the label {str(label)!r} occurs once only; mend or delete the line."
+            )
     if len(set(y)) < 2:
         raise SonarError(
             f"{path.name} holds only the class {str(y[0])!r}; a classifier needs rows of two classes at least."

@@ -77,6 +77,20 @@ def broken(line: str) -> str:
     return "\n".join([*good[:3], line, *good[3:]])
 
 
+def test_any_width_still_refuses_what_cannot_be_meant(tmp_path):
+    rows = [(x[:7], label) for x, label in ROWS]
+    path = write(tmp_path, rows)
+    good = path.read_text().splitlines()
+    for lines, words in (
+        ([good[0] + ",0.5", *good[1:]], "line 1: 9 columns instead of 8"),
+        ([*good, good[0].replace(",R", ",r.")], "line 21: the label 'r.' occurs once"),
+        ([f"{i},{line[:-2]}.{i}" for i, line in enumerate(good * 2)], "different labels in column 8"),
+    ):
+        path.write_text("\n".join(lines))
+        with pytest.raises(sonar.SonarError, match=words):
+            sonar.load(path, columns=None, labels=None)
+
+
 NUMBERS = ",".join(["0.5"] * 60)
 
 
