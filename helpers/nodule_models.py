@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.frameworks import keras
 from helpers.nodules import PIXEL, SIDE, Patches
+from helpers.vgg_network import run
 
 FEATURES = (
     "brightness of the centre",
@@ -100,7 +101,5 @@ def cnn_scores(model: keras.Model, patches: np.ndarray) -> np.ndarray:
     """Probability of a nodule for patches (n, 24, 24, 3), float (n,); picture and mirror image averaged."""
     if not len(patches):
         return np.empty(0)
-    sides = [
-        model.predict(np.ascontiguousarray(p), batch_size=256, verbose=0)[:, 0] for p in (patches, patches[:, :, ::-1])
-    ]
+    sides = [run(model, p, 256)[:, 0] for p in (patches, patches[:, :, ::-1])]
     return np.mean(sides, axis=0).astype(float)

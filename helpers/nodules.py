@@ -23,6 +23,7 @@ SIDE, PIXEL = 24, 1.5  # pixels, mm
 LOW, HIGH = -1000.0, 300.0  # HU that become 0 and 1
 KINDS = ("nodule", "vessel", "wall")
 FULL = ((110, 150, 150), (2.5, 2.4, 2.4))  # a whole chest
+MARGIN = 8.0  # mm at the ends of a slab in which nothing is cut
 SLAB = ((30, 160, 160), (2.0, 2.0, 2.0))  # 6 cm of it, finer
 
 
@@ -51,8 +52,8 @@ class Patches(NamedTuple):
 def cut_patch(hu: np.ndarray, spacing: Sequence[float], index: Sequence[float]) -> np.ndarray:
     """Three planes through `index` (slice, row, column) of a volume in HU -> float32 (24, 24, 3), values 0..1.
 
-    Outside the volume is air. The planes are axial (rows down = to the back), coronal and sagittal (rows down = to the
-    feet), all in steps of 1.5 mm whatever the voxels' size.
+    The planes are axial (rows down = to the back), coronal and sagittal (rows down = to the feet), all in steps of
+    1.5 mm whatever the voxels' size. Outside the volume its edge is repeated.
     """
     steps = (np.arange(SIDE) - (SIDE - 1) / 2) * PIXEL
     down, across = np.meshgrid(steps, steps, indexing="ij")
@@ -60,7 +61,7 @@ def cut_patch(hu: np.ndarray, spacing: Sequence[float], index: Sequence[float]) 
     planes = ((zero, down, across), (-down, zero, across), (-down, across, zero))
     where = [[c + offset / s for c, offset, s in zip(index, plane, spacing)] for plane in planes]
     where = np.array(where).transpose(1, 0, 2, 3)
-    values = ndimage.map_coordinates(hu, where, order=1, output=np.float32, mode="constant", cval=-1000)
+    values = ndimage.map_coordinates(hu, where, order=1, output=np.float32, mode="nearest")
     return np.clip((values.transpose(1, 2, 0) - LOW) / (HIGH - LOW), 0, 1)
 
 
@@ -81,7 +82,7 @@ def draw_slab(seed: int, nodules: int = 26) -> Phantom:
     chance = np.random.default_rng([seed, 5])
     coarse = chest_phantom(seed, (10, 48, 48), nodules=_wanted(chance, nodules), variation=1.0, dose=0)
     shape, spacing = SLAB
-    half = (shape[0] / 2) * spacing[0] - 4
+    half = (shape[0] / 2) * spacing[0] - MARGIN
     middle = coarse.affine[2, 3] + coarse.affine[2, 0] * (coarse.hu.shape[0] - 1) / 2
     inside = [replace(n, index=None) for n in coarse.nodules if abs(n.position[2] - middle) < half]
     dose = float(10 ** chance.uniform(-0.9, 0.2))
@@ -95,8 +96,9 @@ def patient_patches(phantom: Phantom, patient: int, per_kind: int = 8) -> Patche
     vessels = lungs & (phantom.labels == LABELS["vessel"])
     near = ndimage.gaussian_filter(vessels.astype(np.float32), [3.0 / s for s in phantom.spacing])
     wall = lungs & ~ndimage.binary_erosion(lungs, iterations=2)
-    wall[:2] = wall[-2:] = False
     free = ~_around(phantom, 8.0)
+    ends = round(MARGIN / phantom.spacing[0])  # no kind of place may be told by its distance from the end
+    free[:ends] = free[-ends:] = False
     places = {
         "nodule": [(n.index, n.diameter) for n in phantom.nodules[:per_kind]],
         "vessel": [(p, 0.0) for p in _spread(np.where(vessels & free, near, 0), per_kind, chance)],

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from helpers.frameworks import keras
 from helpers.vgg_features import write_atomically
+from helpers.vgg_network import run
 
 SIDE, PIXEL = 128, 3.0
 LOW, HIGH = -1000.0, 400.0  # HU between which the input keeps its contrast; filler below and metal above are clipped
@@ -118,7 +119,7 @@ def overlap_loss(truth, probability):
 
 def predict_canvas(model: keras.Model, pictures: np.ndarray, batch_size: int = 32) -> np.ndarray:
     """Probabilities float32 (n, side, side, 1) for network inputs (n, side, side, 1)."""
-    return np.asarray(model.predict(pictures, batch_size=batch_size, verbose=0), np.float32)
+    return run(model, np.asarray(pictures, np.float32), batch_size)
 
 
 def segment_slices(model: keras.Model, hu: np.ndarray, spacing: tuple[float, ...], pixel: float = PIXEL) -> np.ndarray:

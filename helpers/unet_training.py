@@ -55,6 +55,24 @@ def phantom_slices(
     return Slices(*(np.concatenate(column) for column in zip(*parts)))
 
 
+def blow_bubbles(pictures: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put gas where there is no lung: dark ovals in the soft tissue of half of the slices, as in stomach and bowel."""
+    out, side = pictures.copy(), pictures.shape[1]
+    rows, columns = np.mgrid[:side, :side]
+    for picture, mask in zip(out[..., 0], masks[..., 0]):
+        tissue = ndimage.binary_erosion(picture > 0.55, iterations=2)
+        places = np.argwhere(tissue)
+        for _ in range(rng.integers(1, 5) if rng.random() < 0.5 and len(places) else 0):
+            (y, x), (a, b) = places[rng.integers(len(places))], rng.uniform(0.008, 0.06, 2) * side
+            turn = rng.uniform(0, np.pi)
+            u = (rows - y) * np.cos(turn) + (columns - x) * np.sin(turn)
+            v = (columns - x) * np.cos(turn) - (rows - y) * np.sin(turn)
+            oval = ((u / a) ** 2 + (v / b) ** 2 < 1) & (mask == 0) & (picture > 0.45)
+            cover = ndimage.gaussian_filter(oval.astype(np.float32), 0.5)
+            picture += cover * (rng.uniform(0, 0.08) - picture)
+    return out
+
+
 def vary(pictures: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Change slices (n, side, side, 1) as scanners and patients do: position, size, tilt, contrast, blur and noise.
 
@@ -91,12 +109,14 @@ def train(
     seed: int = 0,
     varied: bool = True,
     start: int = 0,
+    bubbles_from: int | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Train with Adam and a rate that falls like a cosine from epoch to epoch; returns the mean loss of each.
 
-    `varied` applies `vary` afresh in every epoch. `after_epoch(epoch, loss)` is called with the number of epochs done
-    (to save, to log); `start` continues a stopped run at that epoch, with the same order and the same variations.
+    `varied` applies `vary` afresh in every epoch, and from epoch `bubbles_from` on `blow_bubbles` before it.
+    `after_epoch(epoch, loss)` is called with the number of epochs done (to save, to log); `start` continues a stopped
+    run at that epoch, with the same order and the same variations.
     """
     steps = -(-len(data.pictures) // batch_size)
     model.compile(keras.optimizers.Adam(rate), overlap_loss, jit_compile=False)
@@ -107,6 +127,8 @@ def train(
         model.optimizer.learning_rate = rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * epoch / epochs)))
         for some in np.array_split(order, steps):
             pictures, masks = data.pictures[some], data.masks[some]
+            if bubbles_from is not None and epoch >= bubbles_from:
+                pictures = blow_bubbles(pictures, masks, rng)
             if varied:
                 pictures, masks = vary(pictures, masks, rng)
             model.reset_metrics()

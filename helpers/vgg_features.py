@@ -6,14 +6,13 @@ so it is stored; decoding and resizing of the next pictures happens in threads w
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import numpy as np
 
@@ -77,13 +76,13 @@ class FeatureCache:
 def write_atomically(path: Path, write: Callable) -> None:
     """Call `write(binary stream)` on a temporary file beside `path`, then rename it: whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:12]}.part")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with part.open("xb") as stream:
             write(stream)
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakKeyDictionary, ref
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -75,12 +76,27 @@ def build_head(features: int, classes: int, name: str = "predictions", seed: int
     return keras.Model(inputs, dense(inputs), name=f"{name}_head")
 
 
-def compiled(body: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """`body` as a function of arrays, compiled once by TensorFlow (the fastest way measured); Keras' own elsewhere."""
-    if keras.backend.backend() != "tensorflow":
-        return lambda pictures: keras.ops.convert_to_numpy(body.predict_on_batch(pictures))
-    import tensorflow as tf
+_COMPILED: WeakKeyDictionary[keras.Model, Callable[[np.ndarray], np.ndarray]] = WeakKeyDictionary()
 
-    signature = [tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)]
-    call = tf.function(lambda pictures: body(pictures, training=False), input_signature=signature)
-    return lambda pictures: call(tf.constant(pictures)).numpy()
+
+def compiled(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """`model` (one input, one output) as a function of arrays, compiled once for every number of pictures.
+
+    By TensorFlow's own `tf.function`, the fastest way measured; by Keras on other engines.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return lambda pictures: keras.ops.convert_to_numpy(model.predict_on_batch(pictures))
+    if model not in _COMPILED:
+        import tensorflow as tf
+
+        inner = ref(model)  # the function must not keep alive the model under whose name it is kept
+        signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+        call = tf.function(lambda pictures: inner()(pictures, training=False), input_signature=signature)
+        _COMPILED[model] = lambda pictures: call(tf.constant(pictures, tf.float32)).numpy()
+    return _COMPILED[model]
+
+
+def run(model: keras.Model, pictures: np.ndarray, batch_size: int = 32) -> np.ndarray:
+    """Output of `model` for pictures (n, ...), n at least 1, batch by batch."""
+    parts = [pictures[start : start + batch_size] for start in range(0, len(pictures), batch_size)]
+    return np.concatenate([compiled(model)(np.ascontiguousarray(part)) for part in parts])

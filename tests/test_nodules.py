@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.diagnostics import auc_interval
+from helpers.diagnostics import auc_interval, roc
 from helpers.nodule_models import FEATURES, build_cnn, classical_model, cnn_scores, measure, train_cnn
 from helpers.nodules import (
     KINDS,
@@ -32,7 +32,7 @@ def test():
 def ball(radius=6.0, spacing=(2.0, 1.0, 1.5), shape=(30, 60, 40), centre=(15, 30, 20)):
     z, y, x = (((np.arange(n) - c) * s) for n, c, s in zip(shape, centre, spacing))
     far = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
-    return np.where(far < radius, 0.0, -850.0)
+    return -850 + 850 * np.clip((radius - far) / 1.5 + 0.5, 0, 1)  # partial volume at the edge
 
 
 def test_a_ball_is_a_disc_of_its_size_in_all_planes_whatever_the_voxels():
@@ -40,7 +40,7 @@ def test_a_ball_is_a_disc_of_its_size_in_all_planes_whatever_the_voxels():
         patch = cut_patch(ball(6.0, spacing, shape, centre), spacing, centre)
         assert patch.shape == (24, 24, 3) and patch.dtype == np.float32
         areas = (patch > 0.45).sum((0, 1)) * 1.5**2
-        assert np.allclose(areas, np.pi * 36, rtol=0.15)
+        assert np.allclose(areas, np.pi * 36, rtol=0.2)
 
 
 def test_planes_are_axial_coronal_sagittal():
@@ -83,8 +83,8 @@ def test_measurements_of_a_ball_and_of_a_tube():
     values = measure(np.stack([round_one, cut_patch(tube, (1, 1, 1), (30, 30, 30))]))
     names = {name: column for name, column in zip(FEATURES, values.T)}
     assert values.shape == (2, len(FEATURES)) and np.isfinite(values).all()
-    assert names["least roundness"][0] > 0.85 > 0.4 > names["least roundness"][1]
-    assert names["smallest area"][0] == pytest.approx(np.pi * 36, rel=0.2)
+    assert names["least roundness"][0] > 0.8 > 0.4 > names["least roundness"][1]
+    assert names["smallest area"][0] == pytest.approx(np.pi * 36, rel=0.25)
     assert names["largest area"][1] > 3 * names["smallest area"][1]
     assert names["reaches the edge"].tolist()[0] == 0 < names["reaches the edge"][1]
     assert np.isfinite(measure(np.zeros((1, 24, 24, 3), np.float32))).all()
@@ -98,9 +98,11 @@ def test_both_classifiers_beat_chance_on_other_patients_and_nothing_on_shuffled_
     scores = cnn_scores(cnn, test.values)
     assert auc_interval(test.truth, scores, test.patients).value > 0.8
     assert np.isfinite(scores).all() and scores.shape == (len(test.values),)
-    shuffled = np.random.default_rng(0).permutation(training.truth)
-    blind = classical_model().fit(features, shuffled).predict_proba(others)[:, 1]
-    assert abs(auc_interval(test.truth, blind).value - 0.5) < 0.3
+    rng, blind = np.random.default_rng(0), []
+    for _ in range(12):  # one shuffle may point the right way by luck, a dozen do not
+        model = classical_model().fit(features, rng.permutation(training.truth))
+        blind.append(roc(test.truth, model.predict_proba(others)[:, 1]).auc)
+    assert 0.25 < np.mean(blind) < 0.75
 
 
 def test_network_is_small_and_empty_input_is_no_error():

@@ -12,19 +12,27 @@ from helpers.unet import dice_per_slice, segment_slices
 from helpers.unet_training import draw_patient
 
 
-def _summary(values: np.ndarray) -> dict[str, float]:
-    values = values[np.isfinite(values)]
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-    return {"mean": float(values.mean()), "5 %": float(low), "median": float(middle), "95 %": float(high)}
+def summary(found: list[np.ndarray], truth: list[np.ndarray]) -> dict[str, float]:
+    """Mean, median and tails of the Dice over slices that hold lung, and in how many others some was seen."""
+    per_slice = np.concatenate([dice_per_slice(f, t) for f, t in zip(found, truth)])
+    holds = np.concatenate([t.any((1, 2)) for t in truth])
+    sees = np.concatenate([f.any((1, 2)) for f in found])
+    low, middle, high = np.quantile(per_slice[holds], [0.05, 0.5, 0.95])
+    return {
+        "mean": round(float(per_slice[holds].mean()), 4),
+        "5 %": round(float(low), 4),
+        "median": round(float(middle), 4),
+        "95 %": round(float(high), 4),
+        "slices with lung": int(holds.sum()),
+        "slices without lung": int((~holds).sum()),
+        "of these with something marked": int((sees & ~holds).sum()),
+    }
 
 
-def on_drawn(model, seeds: Iterable[int]) -> np.ndarray:
-    """Dice per slice on drawn patients (40 slices each, all of the lungs)."""
-    found = []
-    for seed in seeds:
-        phantom = draw_patient(seed, 1.0, slices=40, matrix=192)
-        found.append(dice_per_slice(segment_slices(model, phantom.hu, phantom.spacing), phantom.lungs > 0))
-    return np.concatenate(found)
+def on_drawn(model, seeds: Iterable[int]) -> dict[str, float]:
+    """The summary on drawn patients, 40 slices each."""
+    phantoms = [draw_patient(seed, 1.0, slices=40, matrix=192) for seed in seeds]
+    return summary([segment_slices(model, p.hu, p.spacing) for p in phantoms], [p.lungs > 0 for p in phantoms])
 
 
 def real_chest():
@@ -40,19 +48,13 @@ def real_chest():
 
 
 def measure_all(models: Mapping[str, object], seeds: Iterable[int]) -> dict[str, dict]:
-    """name -> mean Dice "drawn" and "real" (None without the series), and the spread of both."""
+    """name -> the summaries "drawn" and "real" (None without the series)."""
     chest = real_chest()
     result = {}
     for name, model in models.items():
-        drawn = _summary(on_drawn(model, seeds))
-        real = None
+        entry = {"drawn": on_drawn(model, seeds), "real": None}
         if chest is not None:
             hu, spacing, reference = chest
-            real = _summary(dice_per_slice(segment_slices(model, hu, spacing), reference))
-        result[name] = {
-            "drawn": round(drawn["mean"], 4),
-            "real": None if real is None else round(real["mean"], 4),
-            "spread drawn": {key: round(value, 4) for key, value in drawn.items()},
-            "spread real": None if real is None else {key: round(value, 4) for key, value in real.items()},
-        }
+            entry["real"] = summary([segment_slices(model, hu, spacing)], [reference])
+        result[name] = entry
     return result

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
@@ -36,8 +37,11 @@ def u_shape(widths: Sequence[int], side: int) -> Figure:
             (centres[b][0] - tops[b][1] / 2 - 2, centres[b][1]),
         )
         ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=11, color=colour, linewidth=1.6))
-        middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-        ax.text(middle[0], middle[1] + 8, word, ha="center", fontsize=8, color=colour)
+        middle, side_of = (
+            ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2),
+            ("left", 4) if b < levels else ("right", -4),
+        )
+        ax.text(middle[0] + side_of[1], middle[1] + 9, word, ha=side_of[0], fontsize=8, color=colour)
     for level in range(levels - 1):
         a, b = level, 2 * levels - 2 - level
         start, end = (
@@ -52,28 +56,31 @@ def u_shape(widths: Sequence[int], side: int) -> Figure:
     return fig
 
 
-def masks(
+def errors(
     slices: Sequence[np.ndarray],
-    rows: Mapping[str, Sequence[np.ndarray]],
-    spacing: tuple[float, float],
+    truth: Sequence[np.ndarray],
+    found: Mapping[str, Sequence[np.ndarray]],
     titles: Sequence[str],
 ) -> Figure:
-    """Slices in HU above, below each the outlines of several masks: one colour and line style per method."""
-    n = len(slices)
-    fig, axes = plt.subplots(1, n, figsize=(2.75 * n, 3.1), squeeze=False)
-    for k, ax in enumerate(axes[0]):
-        ax.imshow(slices[k], cmap="gray", vmin=-1250, vmax=250, aspect=spacing[0] / spacing[1])
-        for j, found in enumerate(rows.values()):
-            if found[k].any():
-                style = {"colors": [COLOURS[(2, 1, 5)[j]]], "linestyles": [("-", "--", ":")[j]], "linewidths": 1.6}
-                ax.contour(found[k].astype(float), [0.5], **style)
-        ax.set_title(titles[k], fontsize=9, loc="center", fontweight="normal")
-        ax.set(xticks=[], yticks=[])
-    lines = [
-        plt.Line2D([], [], color=COLOURS[(2, 1, 5)[j]], linestyle=("-", "--", ":")[j], label=name)
-        for j, name in enumerate(rows)
-    ]
-    fig.legend(handles=lines, loc="outside lower center", ncols=len(rows))
+    """Slices in HU, one row per method: lung it found, lung it missed and what it took for lung, by colour."""
+    n, margin = len(slices), slices[0].shape[0] // 9
+    inside = (slice(margin, -margin), slice(margin // 2, -margin // 2 or None))
+    fig, axes = plt.subplots(len(found), n, figsize=(2.25 * n, 2.0 * len(found) + 0.6), squeeze=False)
+    kinds = (("found", COLOURS[5]), ("missed", COLOURS[7]), ("not lung", COLOURS[1]))
+    for line, (name, masks) in zip(axes, found.items()):
+        for k, ax in enumerate(line):
+            ax.imshow(slices[k][inside], cmap="gray", vmin=-1250, vmax=350)
+            t, f = truth[k][inside], masks[k][inside]
+            tint = np.zeros((*t.shape, 4))
+            for (_, colour), area, alpha in zip(kinds, (t & f, t & ~f, f & ~t), (0.35, 0.95, 0.95)):
+                tint[area] = (*to_rgb(colour), alpha)
+            ax.imshow(tint)
+            ax.set(xticks=[], yticks=[])
+            if line is axes[0]:
+                ax.set_title(titles[k], fontsize=9, loc="center", fontweight="normal")
+        line[0].set_ylabel(name, fontweight="bold")
+    handles = [Rectangle((0, 0), 1, 1, facecolor=colour, label=name) for name, colour in kinds]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
 
 
@@ -81,7 +88,7 @@ def dice_strips(groups: Mapping[str, np.ndarray], title: str, low: float = 0.0) 
     """Dice of single slices as dots, one row per method; the mark is the median, the bar holds the middle half."""
     fig, ax = plt.subplots(figsize=(7.4, 0.62 * len(groups) + 1.3))
     chance = np.random.default_rng(0)
-    for row, (name, values) in enumerate(groups.items()):
+    for row, values in enumerate(groups.values()):
         values = np.asarray(values)[np.isfinite(values)]
         ax.plot(
             np.clip(values, low, 1),
@@ -128,7 +135,7 @@ def transfer(drawn: Mapping[str, float], real: Mapping[str, float], title: str) 
 def patches(values: np.ndarray, kinds: Sequence[str], title: str, per_kind: int = 4) -> Figure:
     """Patches (n, 24, 24, 3): one row per kind, the axial, coronal and sagittal plane of each side by side."""
     names = list(dict.fromkeys(kinds))
-    fig, axes = plt.subplots(len(names), per_kind, figsize=(8.4, 0.95 * len(names) + 0.6), squeeze=False)
+    fig, axes = plt.subplots(len(names), per_kind, figsize=(8.4, 0.74 * len(names) + 0.5), squeeze=False)
     for line, name in zip(axes, names):
         for ax, k in zip(line, np.flatnonzero(np.asarray(kinds) == name)):
             strip = np.concatenate(
