@@ -10,7 +10,9 @@ left out (`pip install .[bench]` brings them). Peak memory: in a fresh process e
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -41,7 +43,8 @@ def limit(folder: Path) -> np.ndarray:
 def with_imageio(folder: Path) -> np.ndarray:
     import imageio.v2
 
-    return imageio.v2.volread(folder, "DICOM")
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells how far it is
+        return imageio.v2.volread(folder, "DICOM")
 
 
 def with_dicom_numpy(folder: Path) -> np.ndarray:
@@ -89,10 +92,16 @@ def contenders(cores: int) -> dict[str, Callable[[Path], object]]:
 
 
 def interleaved(jobs: dict[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
-    """Seconds of every job, one after the other in each round; shape (repeats,) each. The first round only warms up."""
+    """Seconds of every job, one after the other in each round; shape (repeats,) each. The first round only warms up.
+
+    Every round begins with another job: who comes first after a greedy one pays for the tidying of the memory.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(repeats + 1):
-        for name, job in jobs.items():
+    names = list(jobs)
+    for number in range(repeats + 1):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            job = jobs[name]
             begin = time.perf_counter()
             result = job()
             seconds[name].append(time.perf_counter() - begin)
@@ -185,7 +194,7 @@ def prepare(folder: Path) -> None:
 def compressed(folder: Path, count: int, repeats: int, cores: int) -> None:
     """Compressed series against the bare decoder, and by two worker processes."""
     for name, syntax in SYNTAXES.items():
-        target = folder / name.replace(" ", "")
+        target = folder / f"{name.replace(' ', '')}{count}"
         if not target.is_dir():
             write(target, count, syntax=syntax)
         prepare(target)

@@ -1,0 +1,132 @@
+"""Break the loader on purpose: every change must make a test fail. `make mutants` (or python -m tests.mutations).
+
+Each mutation is one exact text of one file and what takes its place. A copy of the project is changed, never the
+project itself, and only the tests named beside it run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+ZOO, VOLUME, WINDOWS = "tests/test_dicom_zoo.py", "tests/test_volume.py", "tests/test_hounsfield.py"
+
+
+class Mutation(NamedTuple):
+    """What is changed, where, and the tests that must notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation("swap dy and dx", "dicom/stack.py", "(between_rows, between_columns) = frame.geometry.orientation",
+             "(between_columns, between_rows) = frame.geometry.orientation",
+             (f"{ZOO}::test_case[anisotropic_pixels]",)),
+    Mutation("swap row and column direction", "dicom/stack.py", "np.array(orientation[3:]) * between_rows",
+             "np.array(orientation[:3]) * between_rows", (f"{ZOO}::test_case[oblique]",)),
+    Mutation("drop the intercept", "dicom/rescale.py", "0.0 if frame.intercept is None else frame.intercept",
+             "0.0", (f"{ZOO}::test_case[clean]",)),
+    Mutation("drop the slope", "dicom/rescale.py", "return 1.0 if frame.slope is None else frame.slope,",
+             "return 1.0,", (f"{ZOO}::test_case[fractional_slope]", f"{ZOO}::test_case[negative_slope]")),
+    Mutation("slope of the first slice for all", "dicom/load.py", "rescale_in_place(target, values, *scale_of(frame))",
+             "rescale_in_place(target, values, *scale_of(pairs[0][0]))",
+             (f"{ZOO}::test_case[intercept_differs_by_slice]",)),
+    Mutation("sort by file name", "dicom/stack.py", 'order = np.argsort(along, kind="stable")',
+             "order = np.array(sorted(range(len(frames)), key=lambda i: frames[i].name))",
+             (f"{ZOO}::test_case[clean]",)),
+    Mutation("sort by z instead of along the normal", "dicom/stack.py",
+             "return np.array([frame.position for frame in frames]) @ normal_of(orientation)",
+             "return np.array([frame.position for frame in frames])[:, 2]", (f"{ZOO}::test_case[sagittal]",)),
+    Mutation("ignore the tilt", "dicom/stack.py", "    affine[:3, 0] = step\n",
+             "    normal = normal_of(orientation)\n    affine[:3, 0] = normal * (step @ normal)\n",
+             (f"{ZOO}::test_case[gantry_tilt]",)),
+    Mutation("slice distance from SliceThickness", "dicom/stack.py",
+             "(positions[-1] - positions[0]) / len(steps))",
+             "normal_of(first.geometry.orientation) * _thickness(first))",
+             (f"{ZOO}::test_case[overlapping_slices]",)),
+    Mutation("overlook missing slices", "dicom/stack.py", "gap = (times > 1) & (off <= 0.05 * base)",
+             "gap = times > 99", (f"{ZOO}::test_case[missing_slice_filled]",)),
+    Mutation("drop duplicates unseen", "dicom/load.py",
+             "return first.shape == second.shape and bool(np.array_equal(first, second))", "return True",
+             (f"{ZOO}::test_case[same_place_other_pixels]",)),
+    Mutation("keep bits above BitsStored", "dicom/fast.py", "    if not clean:\n", "    if False:\n",
+             (f"{ZOO}::test_case[garbage_above_twelve_bits]",)),
+    Mutation("do not spread the sign", "dicom/fast.py", "values = words if signed else words.view(np.uint16)",
+             "values = words.view(np.uint16)", (f"{ZOO}::test_case[twelve_bits_signed_without_spread_sign]",)),
+    Mutation("let int16 wrap", "dicom/rescale.py", "        raise Overflow\n", "        pass\n",
+             (f"{ZOO}::test_case[unsigned_above_32767]",)),
+    Mutation("believe Rows that leave pixels over", "dicom/frames.py", "if header.excess > 0 and any(",
+             "if False and any(", (f"{ZOO}::test_case[fewer_rows_than_pixels]",)),
+    Mutation("mix times", "dicom/groups.py", "        for part in split_times(one)\n",
+             "        for part in [Group(one)]\n", (f"{ZOO}::test_case[two_times_in_one_series]",)),
+    Mutation("stack localizers", "dicom/frames.py", "if words & LOCALIZER_WORDS and", "if False and",
+             (f"{ZOO}::test_case[localizer_of_equal_matrix]",)),
+    Mutation("frames in the order of the file", "dicom/multiframe.py", "tags.POSITION), 3)",
+             "tags.POSITION), 3) and None",
+             (f"{ZOO}::test_case[enhanced_in_scrambled_order]",)),
+    Mutation("templates that do not look", "dicom/fast.py", "if not data.startswith(expected, position):", "if False:",
+             (f"{ZOO}::test_fast_path_is_identical_to_pydicom[elements_differ_from_slice_to_slice]",
+              f"{ZOO}::test_case[elements_differ_from_slice_to_slice]")),
+    Mutation("show swallowed names", "dicom/tags.py", "return found if found.isprintable() and", "return found if",
+             ("tests/test_dicom_fuzz.py",)),
+    Mutation("RAS is LPS", "volume.py", "np.diag([-1.0, -1.0, 1.0, 1.0])", "np.eye(4)",
+             (f"{VOLUME}::test_nifti_keeps_every_position",)),
+    Mutation("planes upside down", "volume.py", '1 if name == "axial" else -1', "1",
+             (f"{VOLUME}::test_planes_look_as_radiologists_expect",)),
+    Mutation("a window one value too wide", "hounsfield.py", "/ (width - 1) + 0.5", "/ width + 0.5",
+             (f"{WINDOWS}::test_window_is_pydicoms",)),
+    Mutation("padding by the tag only", "dicom/padding.py", "fillers = [None if known else value",
+             "fillers = [None if True else value", (f"{ZOO}::test_case[padding_without_tag]",)),
+)  # fmt: skip
+
+
+def copy_project(target: Path) -> None:
+    """What the tests need, in a folder of its own."""
+    for name in ("helpers", "tests"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.keras"))
+    shutil.copy(ROOT / "pyproject.toml", target)
+
+
+def survives(mutation: Mutation, project: Path) -> str | None:
+    """None when a test noticed; else why the mutation is still alive."""
+    path = project / "helpers" / mutation.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutation.old) < 1:
+        return "the text to change is not there any more"
+    path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
+    try:
+        environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("MEDIMG_DATA", None)
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutation.tests]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    # 1: tests ran and failed. Anything else (0: all passed, 2-5: none ran) proves nothing.
+    return None if done.returncode == 1 else f"pytest ended with {done.returncode}"
+
+
+def main() -> int:
+    alive = 0
+    with tempfile.TemporaryDirectory() as name:
+        project = Path(name)
+        copy_project(project)
+        for mutation in MUTATIONS:
+            why = survives(mutation, project)
+            alive += why is not None
+            print(f"{'noticed' if why is None else 'ALIVE (' + why + ')':12s} {mutation.name}", flush=True)
+    print(f"{len(MUTATIONS) - alive} of {len(MUTATIONS)} mutations were noticed.")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
