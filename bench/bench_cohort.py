@@ -21,12 +21,13 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import dask
 import psutil
 from distributed import Client
 
 from helpers.cohort import summarise
 from helpers.cohort.row import Job, do
-from helpers.cohort.run import LOCAL
+from helpers.cohort.run import LOCAL, QUIET
 from helpers.phantom import chest_phantom, write_series
 
 COUNT, SHAPE, ROUNDS = 200, (24, 64, 64), 3
@@ -68,7 +69,8 @@ def measure(folders: list[Path], rounds: int = ROUNDS) -> dict[str, tuple[float,
         assert len(table) == len(folders) and (table["error"] == "").all()
 
     def client(workers: int) -> Client:
-        return Client(n_workers=workers, threads_per_worker=1, set_as_default=False, **LOCAL)
+        with dask.config.set(QUIET):
+            return Client(n_workers=workers, threads_per_worker=1, set_as_default=False, **LOCAL)
 
     spawn = get_context("spawn")
     with (
@@ -78,9 +80,9 @@ def measure(folders: list[Path], rounds: int = ROUNDS) -> dict[str, tuple[float,
         ProcessPoolExecutor(2, spawn) as pool2,
     ):
         for pool in (pool1, pool2):
-            list(pool.map(do, jobs[:4]))
+            list(pool.map(do, jobs[:40]))
         for each in (one, two):
-            summarise(folders[:4], each)
+            each.run(do, jobs[0])  # every worker has imported everything before the clock starts
         plan = {
             "pool 1": lambda: pool_run(pool1),
             "cohort 1": lambda: cohort_run(one),

@@ -357,9 +357,11 @@ def test_no_half_file_under_its_own_name(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "write_bytes", full)
+    target.write_text("whole and older")
     with pytest.raises(OSError, match="disk full"):
         write_atomically(target, b"0123456789")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["image.dcm"]
+    assert target.read_text() == "whole and older"
 
 
 def test_get_asks_for_a_condition_and_says_when_nothing_matches(bundled, tmp_path):

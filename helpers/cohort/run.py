@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from helpers.cohort.row import Job, died, do, place_of
 from helpers.cohort.table import Results
 
 try:
+    import dask
     from distributed import Client, as_completed
 except ImportError as error:  # pragma: no cover - the extra is always there in the tests
     raise ImportError(
@@ -28,6 +31,7 @@ LOCAL = {
     "dashboard_address": "127.0.0.1:0",
     "silence_logs": logging.CRITICAL,
 }
+QUIET = {"distributed.worker.profile.enabled": False}  # its sampling costs as much as the tasks' own overhead
 AHEAD = 2  # tasks handed out per worker thread: one runs, one waits with nothing but its name
 
 
@@ -99,11 +103,12 @@ def _work(client: Client, jobs: Iterator[Job], results: Results, progress) -> It
     """Keep every worker busy and the queue short; yield rows as they come."""
     waiting: deque[Job] = deque()
     running: dict[str, Job] = {}
-    finished = as_completed(loop=client.loop)
-    done = 0
+    finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+    done, asked, limit = 0, -math.inf, 0
     while True:
-        room = AHEAD * max(1, sum(client.nthreads().values())) - len(running)
-        for _ in range(room):
+        if time.monotonic() - asked > 2:  # a cluster may grow; asking it each time would cost more than the task
+            asked, limit = time.monotonic(), AHEAD * max(1, sum(client.nthreads().values()))
+        for _ in range(limit - len(running)):
             job = waiting.popleft() if waiting else next(jobs, None)
             if job is None:
                 break
@@ -112,12 +117,9 @@ def _work(client: Client, jobs: Iterator[Job], results: Results, progress) -> It
             finished.add(future)
         if not running:
             return
-        future = next(finished)
+        future, answer = next(finished)
         job = running.pop(future.key)
-        if future.status == "finished":
-            rows, more = future.result()
-        else:
-            rows, more = [died(job)], []
+        rows, more = answer if future.status == "finished" else ([died(job)], [])
         future.release()
         waiting.extend(more)
         done += len(rows)
@@ -134,5 +136,5 @@ def _engine(client: Client | None, workers: int | None, processes: bool) -> Iter
         return
     count = workers or os.cpu_count() or 1
     shape = {"n_workers": count if processes else 1, "threads_per_worker": 1 if processes else count}
-    with Client(processes=processes, set_as_default=False, **LOCAL, **shape) as own:
+    with dask.config.set(QUIET), Client(processes=processes, set_as_default=False, **LOCAL, **shape) as own:
         yield own
