@@ -55,7 +55,8 @@ def segment_lungs(volume: CTVolume) -> np.ndarray:
     pieces = _two_lungs(air & ~airways, coarse, spacing, voxel_ml)
     labels = np.zeros(coarse.shape, np.uint8)
     kept = np.logical_or.reduce(list(pieces.values()))
-    walls = ndimage.binary_dilation(airways, IN_PLANE, iterations=max(1, round(3.5 / spacing[1])))
+    other_air = airways | (ndimage.binary_opening(air, IN_PLANE) & ~kept)  # and gas below the diaphragm
+    walls = ndimage.binary_dilation(other_air, IN_PLANE, iterations=max(1, round(3.5 / spacing[1])))
     for label, piece in pieces.items():
         whole = piece | (_closed(piece, spacing) & ~walls)
         whole = np.stack([ndimage.binary_fill_holes(s) for s in whole])  # small bronchi amid lung are lung again

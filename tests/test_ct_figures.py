@@ -84,6 +84,7 @@ def test_planes_share_one_scale_and_cross_in_the_point(chest):
 def test_every_figure_draws(chest):
     phantom, volume = chest
     image, spots = volume.hu[12].astype(float), nodule_candidates(volume, phantom.lungs)[:2]
+    plt.rcParams["figure.max_open_warning"] = 0
     drawn = [
         ct.slices({"a": image, "b": image}, "t"),
         ct.brightness({"a": image, "b": image}, "t", 0, 1, "u"),
