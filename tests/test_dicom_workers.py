@@ -27,7 +27,7 @@ def eager(monkeypatch):
         todo, done = decoding.queue.SimpleQueue(), decoding.queue.SimpleQueue()
         for job in jobs:
             todo.put(job)
-        decoding._serve(worker, volume, todo, done)
+        decoding._serve(worker, volume, todo, done, decoding.threading.Event())
         worker.close()
         while not done.empty():
             result = done.get()

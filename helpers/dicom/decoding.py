@@ -27,8 +27,8 @@ from helpers.dicom.sources import Unreadable
 from helpers.dicom.worker import READY, receive, send
 
 Pairs = list[tuple[Frame, int]]
-# A process needs a second to start; meanwhile this one decodes.
-WORTH_A_PROCESS = 0.8
+# Seconds of decoding below which processes do not pay: each costs a second of processor time to start.
+WORTH_A_PROCESS = 3.0
 # Per pixel, for the quick codecs; all others are JPEG 2000 or similar.
 NANOSECONDS = {"5": 12, "4.57": 30, "4.70": 30, "4.80": 30, "4.81": 30}
 AHEAD = 2  # jobs a worker has at hand, so that it need not wait for this process between them
@@ -147,10 +147,13 @@ class Worker:
                 pipe.close()
 
 
-def _serve(worker: Worker, volume: np.ndarray, todo: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+def _serve(
+    worker: Worker, volume: np.ndarray, todo: queue.SimpleQueue, done: queue.SimpleQueue, started: threading.Event
+) -> None:
     """Feed one worker until there are no jobs left. Runs in a thread; errors travel through `done`."""
     if not worker.ready():
         return
+    started.set()
     waiting: deque[Pairs] = deque()
     try:
         while True:
@@ -170,31 +173,28 @@ def _serve(worker: Worker, volume: np.ndarray, todo: queue.SimpleQueue, done: qu
 
 
 def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int) -> Iterator[int]:
-    """This process decodes, and `workers` - 1 others do so too as soon as they have started."""
+    """`workers` processes decode; until the first of them has started, this one does.
+
+    Not both at once: a decoder keeps the interpreter to itself, and the threads that serve the workers would wait.
+    """
     todo: queue.SimpleQueue = queue.SimpleQueue()
     done: queue.SimpleQueue = queue.SimpleQueue()
+    started = threading.Event()
     for job in jobs:
         todo.put(job)
     helpers: list[Worker] = []
-    with contextlib.suppress(OSError):  # no further process to be had: the others do the work
-        helpers.extend(Worker() for _ in range(min(workers, len(jobs)) - 1))
-    threads = [threading.Thread(target=_serve, args=(helper, volume, todo, done), daemon=True) for helper in helpers]
+    with contextlib.suppress(OSError):  # no further process to be had: those there are do the work
+        for _ in range(min(workers, len(jobs))):
+            helpers.append(Worker())
+    threads = [
+        threading.Thread(target=_serve, args=(helper, volume, todo, done, started), daemon=True) for helper in helpers
+    ]
     for thread in threads:
         thread.start()
     left = sum(map(len, jobs))
     try:
         while left:
-            try:
-                results: Iterator = _here(volume, todo.get_nowait())
-            except queue.Empty:
-                results = iter((done.get(),))
-            for result in results:
-                if isinstance(result, Exception):
-                    raise result
-                left -= 1
-                yield result
-            while not done.empty():
-                result = done.get()
+            for result in _next_results(volume, todo, done, started):
                 if isinstance(result, Exception):
                     raise result
                 left -= 1
@@ -204,3 +204,11 @@ def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int) -> Iterat
             helper.close()
         for thread in threads:
             thread.join()
+
+
+def _next_results(volume, todo: queue.SimpleQueue, done: queue.SimpleQueue, started: threading.Event) -> Iterator:
+    """Slots that are done, or an error: of a job decoded here while no worker has started, else of the workers."""
+    if not started.is_set():
+        with contextlib.suppress(queue.Empty):
+            return _here(volume, todo.get_nowait())
+    return iter((done.get(),))

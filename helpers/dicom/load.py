@@ -12,6 +12,7 @@ import numpy as np
 from helpers.dicom import fast
 from helpers.dicom.decoding import decoded_slices
 from helpers.dicom.frames import Frame, image_format
+from helpers.dicom.header import quiet
 from helpers.dicom.pixels import stored_values
 from helpers.dicom.rescale import Overflow, rescale_in_place, rescale_into, scale_of, unreadable
 from helpers.dicom.sources import Unreadable
@@ -80,8 +81,9 @@ def _fill(
     done = _by_threads(volume, plain, workers, progress is not None, unclean)
     done = itertools.chain(done, decoded_slices(volume, coded, workers))
     done = progress(done, total=len(frames)) if progress else done
-    for _ in done:
-        pass
+    with quiet():  # once for all frames
+        for _ in done:
+            pass
     if not unclean:
         return []
     text = (

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import UID
 
 from helpers.dicom import codestream, tags
 from helpers.dicom.frames import Broken, Frame, frame_count, image_format
 from helpers.dicom.header import NATIVE, Header, quiet
-from helpers.dicom.sources import Unreadable
 
 # Which plug-in of pydicom decodes what, and the package it comes from. Only one is used for each: the next in line
 # would be GDCM, which ends the whole process on some damaged JPEG 2000 streams.
@@ -33,7 +35,7 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
     """
     rows, columns, allocated, stored, signed = image_format(header)
     count = frame_count(header)
-    decoder = find_decoder(header)
+    decoder = find_decoder(header.syntax)
     options = dict(
         rows=rows,
         columns=columns,
@@ -55,7 +57,7 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
     return _decoded(decoder, data, indices, count, options)
 
 
-def _native(header: Header, index: int, decoder, options: dict) -> np.ndarray:
+def _native(header: Header, index: int, decoder: Decoder, options: dict) -> np.ndarray:
     """One frame of uncompressed pixels; only its own bytes are read."""
     length = options["rows"] * options["columns"] * options["bits_allocated"] // 8
     odd = length % 2 and options["bits_allocated"] == 8 and header.syntax == "1.2.840.10008.1.2.2"
@@ -71,7 +73,7 @@ def _native(header: Header, index: int, decoder, options: dict) -> np.ndarray:
     return _decoded(decoder, data, [index_here], count, options | {"number_of_frames": count, "pixel_vr": vr})[0]
 
 
-def _decoded(decoder, data: bytes, indices: list[int], count: int, options: dict) -> list[np.ndarray]:
+def _decoded(decoder: Decoder, data: bytes, indices: list[int], count: int, options: dict) -> list[np.ndarray]:
     shape = options["rows"], options["columns"]
     try:
         with quiet():
@@ -88,18 +90,19 @@ def _decoded(decoder, data: bytes, indices: list[int], count: int, options: dict
     return arrays
 
 
-def find_decoder(header: Header):
-    """pydicom's decoder of a transfer syntax; Unreadable names what to install, or that nothing can read it."""
+@lru_cache(maxsize=64)
+def find_decoder(syntax: str) -> Decoder:
+    """pydicom's decoder of a transfer syntax; Broken names what to install, or says that nothing can read it."""
     try:
-        decoder = get_decoder(UID(header.syntax))
+        decoder = get_decoder(UID(syntax))
     except NotImplementedError:
-        raise Broken(f"no decoder exists here for transfer syntax {header.syntax[:64]}") from None
+        raise Broken(f"no decoder exists here for transfer syntax {syntax[:64]}") from None
     except Exception:
         raise Broken("the transfer syntax is not a valid one") from None
     if not decoder.is_available:
-        package = plugin(header.syntax)[1]
+        package = plugin(syntax)[1]
         remedy = f"`pip install {package}` adds one" if package else "none is known to this package"
-        raise Unreadable(f"no decoder for {decoder.UID.name} is installed; {remedy}")
+        raise Broken(f"no decoder for {decoder.UID.name} is installed; {remedy}")
     return decoder
 
 
