@@ -30,7 +30,7 @@ FORBIDDEN = {
     r"\b(?:filterwarnings|simplefilter)\(\s*['\"]ignore": "a blanket filter of warnings",
     r"\bplt\.show\(": "plt.show: use show(fig, alt=...)",
     r"^\s*from\s+\S+\s+import\s+\*": "a star import",
-    r"\b(?:requests|urllib\.request|pooch)\b": "something that downloads",
+    r"\b(?:requests\.\w+|import requests|urllib\.request|pooch)\b": "something that downloads",
     r"\binput\(": "input(), which stops a run without reader",
 }
 TRAILING_SEMICOLON = re.compile(r";\s*(?:#.*)?$", re.M)
