@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import lungs
+from helpers.airways import follow_airways
 from helpers.dicom import read_series
 from helpers.phantom import LABELS, Nodule, chest_phantom, write_series
 from helpers.volume import CTVolume
@@ -48,6 +49,15 @@ def test_airways_gas_room_and_corners_are_left_out(chest):
     for name in ("gas", "table"):
         assert (labels[phantom.labels == LABELS[name]] > 0).mean() < 0.001
     assert not labels[phantom.outside].any()
+
+
+def test_the_windpipe_is_followed_to_the_bronchi_and_no_farther(chest):
+    phantom, volume, _ = chest
+    air = (volume.filled(-1000).hu < -400) & ((phantom.labels == LABELS["airway"]) | (phantom.lungs > 0))
+    found = follow_airways(air, volume.hu.astype(np.float32), volume.spacing, -400)
+    windpipe = (phantom.labels == LABELS["airway"]) & (phantom.lungs == 0) & (volume.hu < -800)
+    assert found[windpipe].mean() > 0.9
+    assert found.sum() * volume.voxel_ml < 90  # and it has not leaked into the lungs, which hold four litres
 
 
 def test_nodules_and_vessels_inside_are_kept(chest):
@@ -175,6 +185,8 @@ def test_a_real_chest_has_two_lungs_of_plausible_size(medimg_data):
     assert -880 < volume.hu[labels > 0].mean() < -780
     x = volume.position(np.argwhere(labels == 1)[::5000])[:, 0]
     assert x.mean() < volume.position(np.argwhere(labels == 2)[::5000])[:, 0].mean()
+    for windpipe in ((110, 230, 230), (105, 248, 230), (98, 257, 228)):
+        assert volume.hu[windpipe] < -900 and labels[windpipe] == 0  # only a thin wall parts it from the right lung
     spots = lungs.nodule_candidates(volume, labels)
     assert 18 < spots[0].diameter < 28 and spots[0].side == "left"  # the tumour in the left lung, slice 90
 
