@@ -14,6 +14,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -94,13 +95,14 @@ def contenders(cores: int) -> dict[str, Callable[[Path], object]]:
 def interleaved(jobs: dict[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
     """Seconds of every job, one after the other in each round; shape (repeats,) each. The first round only warms up.
 
-    Every round begins with another job: who comes first after a greedy one pays for the tidying of the memory.
+    Each round has another order: who needs much memory first, or comes after a greedy one, pays for the tidying of it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     names = list(jobs)
-    for number in range(repeats + 1):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
+    order = random.Random(0)
+    for _ in range(repeats + 1):
+        order.shuffle(names)
+        for name in names:
             job = jobs[name]
             begin = time.perf_counter()
             result = job()

@@ -360,6 +360,12 @@ def two_kernels_in_one_series(folder):
 
 
 @case
+def one_slice_of_another_kernel(folder):
+    change = lambda ds, k: setattr(ds, "ConvolutionKernel", "B70" if k == 5 else "B30")  # noqa: E731
+    return Answer(tweaked(folder, change), error="part 2 of 2")
+
+
+@case
 def two_matrices_in_one_series(folder):
     plain(folder / "a")
     plain(folder / "b", Series(stored=picture(rows=14), origin=(-30, -20, 300)))
@@ -494,6 +500,17 @@ def intercept_differs_by_slice(folder):
     def change(ds, k):
         ds.RescaleIntercept = str(-1024 - 10 * k)
         ds.PixelData = (series.stored[k] + np.int16(10 * k)).tobytes()
+
+    series = Series()
+    return Answer(tweaked(folder, change, series), found("rescale_varies"))
+
+
+@case
+def intercept_of_one_slice_differs(folder):
+    def change(ds, k):
+        if k == 5:  # of equal length, after several files in which it never changed
+            ds.RescaleIntercept = "-1034"
+            ds.PixelData = (series.stored[k] + np.int16(10)).tobytes()
 
     series = Series()
     return Answer(tweaked(folder, change, series), found("rescale_varies"))
