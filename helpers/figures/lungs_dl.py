@@ -67,7 +67,7 @@ def errors(
     inside = (slice(margin, -margin), slice(margin // 2, -margin // 2 or None))
     fig, axes = plt.subplots(len(found), n, figsize=(2.25 * n, 2.0 * len(found) + 0.6), squeeze=False)
     kinds = (("found", COLOURS[5]), ("missed", COLOURS[7]), ("not lung", COLOURS[1]))
-    for line, (name, masks) in zip(axes, found.items()):
+    for row, (line, (name, masks)) in enumerate(zip(axes, found.items())):
         for k, ax in enumerate(line):
             ax.imshow(slices[k][inside], cmap="gray", vmin=-1250, vmax=350)
             t, f = truth[k][inside], masks[k][inside]
@@ -76,7 +76,7 @@ def errors(
                 tint[area] = (*to_rgb(colour), alpha)
             ax.imshow(tint)
             ax.set(xticks=[], yticks=[])
-            if line is axes[0]:
+            if row == 0:
                 ax.set_title(titles[k], fontsize=9, loc="center", fontweight="normal")
         line[0].set_ylabel(name, fontweight="bold")
     handles = [Rectangle((0, 0), 1, 1, facecolor=colour, label=name) for name, colour in kinds]
