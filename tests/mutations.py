@@ -82,7 +82,7 @@ MUTATIONS = (
              "if not data.startswith(self.tail, position):", "if False:",
              (f"{ZOO}::test_case[intercept_of_one_slice_differs]",)),
     Mutation("show swallowed names", "dicom/tags.py", "return found if found.isprintable() and", "return found if",
-             ("tests/test_dicom_fuzz.py",)),
+             ("tests/test_dicom_sources.py::test_a_value_that_swallowed_the_name_is_not_shown",)),
     Mutation("RAS is LPS", "volume.py", "np.diag([-1.0, -1.0, 1.0, 1.0])", "np.eye(4)",
              (f"{VOLUME}::test_nifti_keeps_every_position",)),
     Mutation("planes upside down", "volume.py", '1 if name == "axial" else -1', "1",

@@ -137,3 +137,20 @@ def test_the_table_shows_a_row_per_series(tmp_path):
     series = scan_folder(tmp_path)
     assert "2 series, 0 files skipped" in repr(series) and series._repr_html_().count("<tr>") == 3
     assert series[0].extent == pytest.approx((25.0, 12 * 0.8, 16 * 0.7))
+
+
+def test_a_value_that_swallowed_the_name_is_not_shown(tmp_path):
+    plain(tmp_path, Series(stored=Series().stored[:1]))
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    start, end = data.index(b"\x08\x00\x60\x00CS") + 8, data.index(b"\x10\x00\x30\x00DA")
+    data[start - 2 : start] = (end - start).to_bytes(2, "little")  # Modality now reaches over PatientName
+    path.write_bytes(data)
+    series = scan_folder(tmp_path)
+    shown = repr(series) + str(series.skipped) + "".join(map(repr, series))
+    try:
+        volume = read_series(tmp_path)
+        shown += str(volume.findings) + str(volume.meta)
+    except DicomSeriesError as error:
+        shown += str(error)
+    assert SECRET not in shown and "ZQ-4711" not in shown
