@@ -136,13 +136,19 @@ def _lbp(rgb, scale=1.2, step=1, min_size=24, max_size=None, neighbours=6):
     return [(box["c"], box["r"], box["width"], box["height"]) for box in found]
 
 
+#: Pixels; the cascades look through windows of 24 x 24, and YuNet is given no smaller picture either.
+SMALLEST_SIDE = 24
+
+
 def _yunet(rgb, score=0.7, model=None):
     network = _network(Path(model).expanduser()) if model is not None else _usual_network()
+    if min(rgb.shape[:2]) < SMALLEST_SIDE:  # there OpenCV reads memory of its own and invents boxes, now and then
+        return np.zeros((0, 4))
     bgr = cv2.cvtColor(rgb, cv2.COLOR_GRAY2BGR if rgb.ndim == 2 else cv2.COLOR_RGB2BGR)
     network.setInputSize((bgr.shape[1], bgr.shape[0]))
     network.setScoreThreshold(float(score))
     found = network.detect(bgr)[1]
-    return np.zeros((0, 4)) if found is None else found[:, :4]
+    return np.zeros((0, 4)) if found is None else found[np.isfinite(found).all(axis=1), :4]
 
 
 _DETECT = {

@@ -18,15 +18,7 @@ from helpers import datasets
 from helpers.datasets import DatasetError, archives, fetching, idc, manifest, presence
 from helpers.datasets.manifest import DataSet
 from tests.bad_server import serving
-from tests.dataset_tools import (  # noqa: F401 (fixtures)
-    CONTENT,
-    empty_cache,
-    good_and_bad_server,
-    known,
-    left_behind,
-    make_zip,
-    small_set,
-)
+from tests.dataset_tools import CONTENT, empty_cache, good_and_bad_server, known, left_behind, make_zip, small_set  # noqa: F401 (fixtures)
 
 # --- archives ---------------------------------------------------------------------------------------------------------
 

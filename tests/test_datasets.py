@@ -15,13 +15,7 @@ import pytest
 from helpers import datasets
 from helpers.datasets import DatasetError, downloads, manifest, presence
 from helpers.datasets.__main__ import main
-from tests.dataset_tools import (  # noqa: F401 (fixtures)
-    CONTENT,
-    empty_cache,
-    good_and_bad_server,
-    known,
-    small_set,
-)
+from tests.dataset_tools import CONTENT, empty_cache, good_and_bad_server, known, small_set  # noqa: F401 (fixtures)
 
 # --- the manifest -----------------------------------------------------------------------------------------------------
 

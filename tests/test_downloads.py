@@ -17,15 +17,7 @@ from helpers import datasets
 from helpers.datasets import DatasetError, downloads, fetching, manifest
 from helpers.datasets.manifest import Address
 from tests.bad_server import BadServer, serving
-from tests.dataset_tools import (  # noqa: F401 (fixtures)
-    CONTENT,
-    SHA256,
-    empty_cache,
-    good_and_bad_server,
-    known,
-    left_behind,
-    small_set,
-)
+from tests.dataset_tools import CONTENT, SHA256, empty_cache, good_and_bad_server, known, left_behind, small_set  # noqa: F401 (fixtures)
 
 # --- downloads --------------------------------------------------------------------------------------------------------
 

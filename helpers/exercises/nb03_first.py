@@ -11,10 +11,10 @@ ANSWERS = {
     ),
     "3.2": Answer(
         value=(73_856, 224),
-        hint="A filter has 3 x 3 x 64 weights and a bias; for the height use the formula with i = 224, k = 3, p = s = 1.",
+        hint="A filter has 3 x 3 x 64 weights and a bias; the height follows from i = 224, k = 3, p = s = 1.",
     ),
     "3.3": Answer(
-        value=2.3, tolerance=0.31, hint="ReLU passes a gradient where the weighted sum is above 2: scipy.stats.norm.sf(2)."
+        value=2.3, tolerance=0.31, hint="ReLU passes a gradient where the sum is above 2: scipy.stats.norm.sf(2)."
     ),
     "3.4": Answer(
         value=([[6, 7, 8], [6, 7, 8], [3, 3, 4]]),
@@ -30,8 +30,7 @@ ANSWERS = {
         hint="Dividing all scores by the same T > 1 brings them closer together; which of the two flattens the bars?",
     ),
     "3.7": Answer(
-        value=(0, 2),
-        hint="Where the sum is negative ReLU passes nothing back; elsewhere the derivative along w is x.",
+        value=(0, 2), hint="Where the sum is negative ReLU passes nothing back; elsewhere the derivative along w is x."
     ),
     "3.8": Answer(
         value=(0.73, 0.89),
