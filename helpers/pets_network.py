@@ -27,7 +27,7 @@ STEM, WIDTHS = 32, (64, 128, 320)
 CLASSES = ("cat", "dog")
 LAST_CONVOLUTION = "block3_out"
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights" / "pets.npz"
-WEIGHTS_SHA256 = "55a5e38b852bc2552544381083a72f8a5d8170e6437b05edd8313de8576a103b"
+WEIGHTS_SHA256 = "b3774e64e587af3db20a48c79b5d8b58be884e78f787975ebb54c9c05f8172a2"
 
 
 class Shipped(NamedTuple):

@@ -38,7 +38,7 @@ def test_weights_are_the_committed_ones_small_and_described():
     assert len(content) <= 8e6
     card = WEIGHTS.with_suffix(".md").read_text(encoding="utf-8")
     assert WEIGHTS_SHA256 in card
-    assert re.search(r"\d\d\.\d+ % \(95 % interval", card), "the card gives the accuracy with its interval"
+    assert re.search(r"\d\d\.\d+ % \(95 % interval \d\d", card), "the card gives the accuracy with its interval"
 
 
 def test_network_has_the_layers_of_the_weight_table():
@@ -141,6 +141,19 @@ def test_the_whole_picture_goes_in_with_its_colours():
 def test_no_pictures_give_no_answers():
     assert dog_probability([]).shape == (0,)
     assert neither([]).shape == (0,)
+
+
+def test_scikit_image_cat_is_a_cat_and_a_pet():
+    assert dog_probability(skimage.data.chelsea())[0] < 0.2
+    assert not neither(skimage.data.chelsea())[0]
+
+
+def test_cup_coins_and_textures_are_neither():
+    others = [
+        skimage.data.coffee(),
+        *(np.stack([getattr(skimage.data, n)()] * 3, 2) for n in ("coins", "page", "grass")),
+    ]
+    assert neither(others).all()
 
 
 @pytest.mark.parametrize(
