@@ -98,7 +98,7 @@ def scratch_curve(
     labels = np.asarray(labels)
     model = _scratch_network(seed)
     variables = [*model.variables, *model.optimizer.variables]
-    start = [keras.ops.convert_to_numpy(v).copy() for v in variables]
+    start = [np.array(keras.ops.convert_to_numpy(keras.ops.copy(v))) for v in variables]
 
     def fit_one(split: Split) -> float:
         rng = np.random.default_rng(seed)
