@@ -41,7 +41,7 @@ def verdicts(pictures: Mapping[str, np.ndarray], dog: np.ndarray, strangeness: n
         below.axvline(0.5, color="black", linewidth=0.7)
         word = "NEITHER" if far > 1 else ("dog" if p > 0.5 else "cat")
         below.set_title(
-            f"{word}, strangeness {far:.1f}", fontsize=8.5, loc="center", fontweight="bold" if far > 1 else "normal"
+            f"{word}, strangeness {far + 0.0:z.1f}", fontsize=8.5, loc="center", fontweight="bold" if far > 1 else "normal"
         )
     return fig
 
