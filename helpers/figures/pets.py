@@ -40,9 +40,8 @@ def verdicts(pictures: Mapping[str, np.ndarray], dog: np.ndarray, strangeness: n
         below.set(xlim=(0, 1), ylim=(-0.55, 0.55), yticks=[], xticks=[0, 0.5, 1], xticklabels=["cat", "", "dog"])
         below.axvline(0.5, color="black", linewidth=0.7)
         word = "NEITHER" if far > 1 else ("dog" if p > 0.5 else "cat")
-        below.set_title(
-            f"{word}, strangeness {far + 0.0:z.1f}", fontsize=8.5, loc="center", fontweight="bold" if far > 1 else "normal"
-        )
+        weight = "bold" if far > 1 else "normal"
+        below.set_title(f"{word}, strangeness {far:z.1f}", fontsize=8.5, loc="center", fontweight=weight)
     return fig
 
 
