@@ -63,5 +63,5 @@ def ct_slice(series: str | None = None) -> Slice:
     from helpers.dicom import read_series
 
     volume = read_series(resolve(series, expects="series"))
-    hu = volume.filled()[len(volume.hu) // 2].astype(float)
+    hu = volume.filled().hu[len(volume.hu) // 2].astype(float)
     return Slice(hu, "own", f"the middle slice of your series of {len(volume.hu)}")

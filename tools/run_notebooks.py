@@ -89,6 +89,9 @@ def execute(notebook, report: Report, on_cell: Callable[[int, int], None]) -> No
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     total = len(notebook.cells)
+    for cell in notebook.cells:  # what is stored in git must not be counted when a run stops early
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
