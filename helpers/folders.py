@@ -35,6 +35,16 @@ class Skipped(NamedTuple):
     reason: str
 
 
+def told(skipped: list[Skipped], at_most: int = 5) -> str:
+    """The files left out in words, to go behind a count of those that were kept; empty when there are none."""
+    if not skipped:
+        return ""
+    names = [f"{one.file} ({one.reason})" for one in skipped[:at_most]]
+    more = [f"and {len(skipped) - at_most} more"] if len(skipped) > at_most else []
+    count = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
+    return f"; {count} skipped: {', '.join([*names, *more])}"
+
+
 class Listing(NamedTuple):
     """Picture files in order, their class numbers (-1: unlabelled), the class names and the files left out."""
 
@@ -208,7 +218,7 @@ class Batches:
     def __str__(self) -> str:
         counts = ", ".join(f"{name} {int(np.sum(self.labels == k))}" for k, name in enumerate(self.class_names))
         text = f"{self.n} pictures of {len(self.class_names)} classes ({counts})" if counts else f"{self.n} pictures"
-        return text + (f"; {len(self.skipped)} files skipped" if self.skipped else "")
+        return text + told(self.skipped)
 
     def order(self) -> np.ndarray:
         """The order of the next pass as indices (n,)."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from helpers.folders import FolderError, Skipped, list_classes, list_pictures
+from helpers.folders import FolderError, Skipped, list_classes, list_pictures, told
 from helpers.images import ImageError, ImageNote, read_image
 from helpers.pets_neither import strangeness
 from helpers.pets_network import SIDE, WIDTHS, forward, shipped
@@ -111,7 +111,7 @@ class FolderAnswer:
         text = f"{len(self.files)} pictures ({np.sum(self.labels == 0)} cats, {np.sum(self.labels == 1)} dogs)"
         if (self.labels < 0).any():
             text = f"{len(self.files)} pictures without classes"
-        return text + (f"; {len(self.skipped)} files skipped" if self.skipped else "")
+        return text + told(self.skipped)
 
     @property
     def accuracy(self) -> float:
