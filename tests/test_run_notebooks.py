@@ -108,3 +108,15 @@ def test_the_page_asks_no_other_address_and_draws_formulas(tmp_path):
     assert not re.search(r"import\s*\(?[\"']https?:|@import\s+(?:url\()?[\"']?https?:", page)
     assert "<math" in page and "a $dollar$ in code" in page
     assert 'href="02_dicom.html"' in page
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0*.ipynb")), ids=lambda path: path.stem[:2])
+def test_papermill_explains_every_parameter(path):
+    """`papermill --help-notebook` must understand the parameters cell: it reads annotations without `|` only."""
+    import papermill
+
+    from tools.run_notebooks import declared_parameters
+
+    explained = papermill.inspect_notebook(str(path))
+    assert set(explained) == declared_parameters(nbformat.read(path, 4))
+    assert all(p["inferred_type_name"] == "str" and len(p["help"]) > 15 for p in explained.values())
