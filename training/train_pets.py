@@ -21,6 +21,7 @@ from pets_augment import augment, to_float
 from pets_data import load_zip, split
 from pets_muon import Muon
 from pets_net import PetsNet
+from pets_start import begin_with
 from pets_workers import Gang, run
 from torch.nn import functional
 
@@ -93,6 +94,8 @@ def train(rank: int, gang: Gang, args: argparse.Namespace) -> None:
 
     torch.manual_seed(args.seed)
     net = PetsNet().to(memory_format=torch.channels_last)
+    if args.start:
+        begin_with(net, args.start, pictures[training[:: max(1, len(training) // 1000)]])
     ema = copy.deepcopy(net).requires_grad_(False)
     muon = Muon([p for p in net.parameters() if p.ndim == 4], rate=args.rate)
     scales = [p for p in net.parameters() if p.ndim == 1]
@@ -178,6 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--zip", type=Path, required=True, help="pets_96px.zip: folders cats and dogs")
     parser.add_argument("--out", type=Path, required=True, help="folder for pictures, checkpoint and log")
+    parser.add_argument("--start", type=Path, help="a weight file to begin with instead of random numbers")
     parser.add_argument("--plan", type=parse_plan, default=parse_plan("64:50,80:64,96:76"), help="side:last epoch,...")
     parser.add_argument("--decay-from", type=int, default=None, help="epoch from which the rate falls to 0 (60 %%)")
     parser.add_argument("--batch", type=int, default=128, help="pictures per step and worker")
