@@ -133,7 +133,8 @@ def _enclosed_air(hu: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
 def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dict[int, np.ndarray]:
     """The right and the left lung among the enclosed air, as {label: mask}."""
-    opened = ndimage.binary_opening(air, ndimage.generate_binary_structure(3, 1))
+    beyond = np.pad(air, ((1, 1), (0, 0), (0, 0)), mode="edge")  # the lung goes on above and below the scan
+    opened = ndimage.binary_opening(beyond, ndimage.generate_binary_structure(3, 1))[1:-1]
     pieces, n = ndimage.label(opened)
     sizes = np.bincount(pieces.ravel(), minlength=n + 1) * voxel_ml
     sizes[0] = 0
@@ -141,7 +142,7 @@ def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dic
     large = [int(k) for k in np.argsort(sizes)[::-1] if sizes[k] > least and sizes[k] > 0.1 * sizes.max()]
     # gas in stomach or bowel is emptier than any lung: a lung is crossed by vessels
     # and the foam of a table is flat
-    large = [k for k in large if hu[pieces == k].mean() > -975.0 and _depth(pieces == k, spacing) > 25.0][:4]
+    large = [k for k in large if hu[pieces == k].mean() > -975.0 and not _flat(pieces == k, spacing)][:4]
     if not large:
         raise LungError(f"No lungs found: this volume encloses no region of lung density of {least:.0f} ml or more.")
     masks = [pieces == k for k in large]
@@ -166,9 +167,10 @@ def _regrown(mask: np.ndarray, air: np.ndarray, masks: list[np.ndarray]) -> np.n
     return mask | (ndimage.binary_dilation(mask, iterations=2) & air & ~ndimage.binary_dilation(others))
 
 
-def _depth(mask: np.ndarray, spacing) -> float:
-    """Mean extent from front to back in mm."""
-    return float(mask.sum() / max(1, mask.any(axis=1).sum()) * spacing[1])
+def _flat(mask: np.ndarray, spacing) -> bool:
+    """Whether the mean extent from front to back, or from side to side, is small: under 25 mm or a quarter of the other."""
+    thin, wide = sorted(mask.sum() / max(1, mask.any(axis=axis).sum()) * spacing[axis] for axis in (1, 2))
+    return bool(thin < max(25.0, 0.25 * wide))
 
 
 def _column(mask: np.ndarray) -> float:

@@ -127,6 +127,25 @@ def test_where_there_is_no_lung_it_says_so():
         lungs.segment_lungs(CTVolume.from_spacing(np.zeros((10, 64, 64), np.int16), (5, 3, 3)))
 
 
+@pytest.mark.parametrize("where", [slice(24, 25), slice(36, 37), slice(20, 32, 2)])
+def test_a_single_slice_and_the_ends_of_a_slab_are_whole(chest, where):
+    phantom, volume, _ = chest
+    affine = volume.affine @ np.diag([where.step or 1, 1, 1, 1.0])
+    slab = CTVolume(phantom.hu[where], affine, padding=np.asarray(phantom.outside)[where])
+    labels = lungs.segment_lungs(slab)
+    for k, truth in ((0, phantom.lungs[where][0]), (-1, phantom.lungs[where][-1])):
+        assert min(lungs.dice(labels[k] == side, truth == side) for side in (1, 2)) >= 0.97
+
+
+def test_the_foam_of_a_table_is_no_lung():
+    hu = np.full((6, 128, 128), -1000, np.int16)
+    hu[:, 20:80, 30:100] = 40  # a body without air, 210 mm wide
+    hu[:, 90:106, 10:118] = 300  # the shell of a table
+    hu[:, 92:104, 12:116] = -900  # and its foam, 312 x 36 mm
+    with pytest.raises(lungs.LungError, match="No lungs"):
+        lungs.segment_lungs(CTVolume.from_spacing(hu, (5, 3, 3)))
+
+
 def test_dice_of_known_masks():
     a = np.array([1, 1, 0, 0])
     assert lungs.dice(a, a) == 1 and lungs.dice(a, 1 - a) == 0
