@@ -168,7 +168,7 @@ def _regrown(mask: np.ndarray, air: np.ndarray, masks: list[np.ndarray]) -> np.n
 
 
 def _flat(mask: np.ndarray, spacing) -> bool:
-    """Whether the mean extent from front to back, or from side to side, is small: under 25 mm or a quarter of the other."""
+    """Whether the mean extent to the back, or to the side, is small: under 25 mm or a quarter of the other."""
     thin, wide = sorted(mask.sum() / max(1, mask.any(axis=axis).sum()) * spacing[axis] for axis in (1, 2))
     return bool(thin < max(25.0, 0.25 * wide))
 

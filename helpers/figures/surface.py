@@ -30,7 +30,8 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
         if not mask.any():
             continue
         soft = _smooth(mask)
-        verts, faces, normals, _ = marching_cubes(soft, 0.5 * soft.max(), spacing=spacing)  # one slice has a surface too
+        level = 0.5 * soft.max()  # the smoothed mask of a single slice does not reach 1
+        verts, faces, normals, _ = marching_cubes(soft, level, spacing=spacing)
         points = verts[:, ::-1]  # (slice, row, column) mm -> x, y, z
         shade = 0.35 + 0.65 * np.abs(normals[faces].mean(axis=1)[:, ::-1] @ light)
         colours = np.clip(np.array(plt.matplotlib.colors.to_rgb(colour)) * shade[:, None], 0, 1)
