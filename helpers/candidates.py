@@ -20,7 +20,7 @@ class Candidate:
     """A roundish spot: where it is, how large, how dense.
 
     position: centre in patient LPS mm; index: the same as (slice, row, column); diameter: of the ball of equal volume,
-    mm; hu: median of its core; roundness: 1 for a ball, towards 0 for a vessel; side: "right" or "left".
+    mm; hu: upper quartile of its core; roundness: 1 for a ball, towards 0 for a vessel; side: "right" or "left".
     """
 
     position: tuple[float, float, float]
@@ -90,15 +90,17 @@ def _measure(spot, hu, labels, background, spacing, volume: CTVolume, box) -> Ca
     where, body, near = spot
     values, lung = hu[where], labels[where] > 0
     core = near == 0
-    level = float(np.median(values[core]))
+    level = float(np.percentile(values[core], 75))  # in thick slices half the core of a small spot is partly lung
     reach = near[body].max()
     rim = lung & (near > reach + 1.5) & (values < -600)  # the lung right around it: denser at the back than in front
     background = float(np.median(values[rim])) if rim.sum() > 20 else background
     if level - background < 90.0:
         return None
     around = lung & (near <= reach + 1.5)
-    share = np.clip((values - background) / (level - background), 0.0, 1.0) * around
-    share[share < 0.1] = 0.0  # noise of the lung
+    part = np.clip((values - background) / (level - background), 0.0, 1.0) * lung
+    part[part < 0.1] = 0.0  # noise of the lung
+    part[ndimage.binary_erosion(part > 0.5)] = 1.0  # and noise within
+    share = part * around
     voxel = float(np.prod(spacing))
     total = float(share.sum())
     if total * voxel < 10.0:
@@ -107,6 +109,8 @@ def _measure(spot, hu, labels, background, spacing, volume: CTVolume, box) -> Ca
     offsets = [(g - c) * s for g, c, s in zip(np.indices(share.shape, dtype=np.float32), index, spacing)]
     spread = np.array([[float((share * a * b).sum() / total) for a in offsets] for b in offsets])
     axes = np.sqrt(np.maximum(np.linalg.eigvalsh(spread), 1e-6))
+    caps = ndimage.binary_dilation(body) & ~around  # in the slices above and below, if they are thick
+    total += float(part[caps].sum())
     full = index + [s.start for s in where] + np.array([s.start for s in box])
     side = np.bincount(labels[where][body & lung], minlength=3)[1:].argmax()
     return Candidate(
