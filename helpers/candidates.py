@@ -58,8 +58,8 @@ def nodule_candidates(
     for threshold, opening in ((SOLID, 1.6), (max(FAINT, background + 110.0), 3.2)):
         dense = (labels > 0) & (smooth > threshold)
         for spot in _spots(dense, spacing, opening):
-            candidate = _measure(spot, hu, labels, background, spacing, volume, box)
-            if candidate is None or not smallest <= candidate.diameter <= largest:
+            candidate = _measure(spot, hu, labels, background, spacing, volume, box, smallest)
+            if candidate is None or candidate.diameter > largest:
                 continue
             if candidate.roundness >= roundness and not _known(candidate, found):
                 found.append(candidate)
@@ -85,7 +85,7 @@ def _spots(dense: np.ndarray, spacing, radius: float):
             yield where, near <= radius + 0.5, near
 
 
-def _measure(spot, hu, labels, background, spacing, volume: CTVolume, box) -> Candidate | None:
+def _measure(spot, hu, labels, background, spacing, volume: CTVolume, box, smallest) -> Candidate | None:
     """Size and density of one spot. Its share of each voxel is (value - lung) / (spot - lung), between 0 and 1."""
     where, body, near = spot
     values, lung = hu[where], labels[where] > 0
@@ -103,7 +103,7 @@ def _measure(spot, hu, labels, background, spacing, volume: CTVolume, box) -> Ca
     share = part * around
     voxel = float(np.prod(spacing))
     total = float(share.sum())
-    if total * voxel < 10.0:
+    if total * voxel < np.pi / 6 * smallest**3:
         return None
     index = np.array([float((share * g).sum() / total) for g in np.indices(share.shape, dtype=np.float32)])
     offsets = [(g - c) * s for g, c, s in zip(np.indices(share.shape, dtype=np.float32), index, spacing)]

@@ -107,7 +107,7 @@ def test_every_figure_draws(chest):
         hounsfield.sinogram(image, image, "t"),
         dicom.timeline([(1985, "a"), (1993, "b")]),
         dicom.services(),
-        dicom.file_bytes([("a", b"0123456789ABCDEF", "b")]),
+        dicom.file_bytes([("a", b"0123456789ABCDEF", "b", 8)]),
         dicom.licence_ladder([("a", "b", (True, False))], ["x", "y"]),
         dicom.patient_axes(),
         surfaces([(phantom.lungs == 1, phantom.spacing, "#0072B2", 1.0)], "t"),

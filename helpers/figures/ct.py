@@ -51,7 +51,7 @@ def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequen
     """Axial, coronal and sagittal cut through one point (patient mm; default the middle), to one scale."""
     point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
     index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.6))
+    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2))
     for ax, name in zip(axes, ("axial", "coronal", "sagittal")):
         cut = volume.plane(name, int(index[volume.array_axes()[name]]))
         ax.imshow(grey(cut.image, preset), extent=cut.extent, vmin=0, vmax=1, aspect="equal", interpolation="bilinear")
@@ -66,7 +66,8 @@ def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequen
 
 def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str) -> Figure:
     """One coronal or sagittal cut (slice, column) with square pixels and with its true proportions."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.0, 3.7))
+    height = 3.95 * image.shape[0] * dz / (image.shape[1] * dx)
+    figure, axes = plt.subplots(1, 2, figsize=(8.0, min(height, 6.0) + 0.75))
     for ax, aspect, name in (
         (axes[0], 1.0, "square pixels: wrong"),
         (axes[1], dz / dx, f"dz / dx = {dz / dx:.2f}: right"),
@@ -115,7 +116,8 @@ def disc_in_square(stored: np.ndarray, outside: np.ndarray | None, title: str) -
         ax.axis("off")
     n = min(stored.shape)
     axes[2].plot(stored[np.arange(n), np.arange(n)], lw=1.0, color=COLOURS[0])
-    axes[2].set(title="along the diagonal", xlabel="row = column", ylabel="stored value")
+    axes[2].set(xlabel="row = column", ylabel="stored value")
+    axes[2].set_title("along the diagonal", fontsize=10, fontweight="normal")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 

@@ -49,10 +49,10 @@ def services() -> Figure:
         ((0.09, 0.71), (0.09, 0.39), "worklist:\nwho is next?", (0.075, 0.55), "right"),
         ((0.19, 0.39), (0.19, 0.71), "MPPS: begun,\ndone", (0.205, 0.55), "left"),
         ((0.25, 0.28), (0.40, 0.28), "store", (0.325, 0.32), "center"),
-        ((0.64, 0.36), (0.765, 0.57), "find, move, get", (0.675, 0.52), "right"),
-        ((0.84, 0.52), (0.65, 0.29), "SR: reports", (0.775, 0.39), "left"),
-        ((0.645, 0.24), (0.80, 0.185), "images", (0.735, 0.25), "left"),
-        ((0.765, 0.05), (0.58, 0.18), "RT: structures,\nplans, doses", (0.63, 0.06), "right"),
+        ((0.60, 0.385), (0.755, 0.62), "find, move, get", (0.665, 0.54), "right"),
+        ((0.82, 0.515), (0.645, 0.33), "SR: reports", (0.755, 0.41), "left"),
+        ((0.645, 0.265), (0.80, 0.185), "images", (0.735, 0.25), "left"),
+        ((0.755, 0.05), (0.60, 0.175), "RT: structures,\nplans, doses", (0.65, 0.06), "right"),
         ((0.52, 0.71), (0.52, 0.39), "QIDO, WADO,\nSTOW", (0.535, 0.62), "left"),
     ]
     for start, end, text, place, align in arrows:
@@ -64,19 +64,37 @@ def services() -> Figure:
     return figure
 
 
-def file_bytes(rows: Sequence[tuple[str, bytes, str]]) -> Figure:
-    """Stretches of a file, one row each: name, bytes as hexadecimal boxes, meaning."""
-    figure, ax = plt.subplots(figsize=(9.2, 0.46 * len(rows) + 0.7))
-    for k, (name, raw, meaning) in enumerate(rows):
-        shown = raw[:12]
+#: What the bytes of a data element are for: name, colour of the frame, colour inside (grey levels differ too).
+BYTE_PARTS = (
+    ("tag", COLOURS[0], "#9CC4E4"),
+    ("type", COLOURS[1], "#F6D8C4"),
+    ("length", COLOURS[2], "#CDEBE1"),
+    ("value", "0.5", "white"),
+)
+
+
+def _part(byte: int, header: int) -> int:
+    """Index into BYTE_PARTS of a byte of an element with 8 or 12 bytes of header; all is value when there is none."""
+    return int(np.searchsorted([4, 6, header], byte, side="right")) if header else 3
+
+
+def file_bytes(rows: Sequence[tuple[str, bytes, str, int]]) -> Figure:
+    """Stretches of a file, one row each: name, bytes as hexadecimal boxes, meaning, length of the element's header."""
+    figure, ax = plt.subplots(figsize=(9.2, 0.46 * len(rows) + 1.0))
+    for k, (name, colour, inside) in enumerate(BYTE_PARTS):
+        ax.add_patch(Rectangle((9.2 + 4 * k, -1.25), 0.7, 0.45, fc=inside, ec=colour))
+        ax.text(10.1 + 4 * k, -1.02, name, va="center", fontsize=9)
+    for k, (name, raw, meaning, header) in enumerate(rows):
+        shown = raw[:14]
         ax.text(0, k, name, va="center", fontsize=9)
         for j, byte in enumerate(shown):
-            ax.add_patch(Rectangle((9.2 + j * 1.12, k - 0.34), 1.04, 0.68, fc="#EEF5FA", ec=COLOURS[k % 4], lw=1.0))
+            _, colour, inside = BYTE_PARTS[_part(j, header)]
+            ax.add_patch(Rectangle((9.2 + j * 1.12, k - 0.34), 1.04, 0.68, fc=inside, ec=colour, lw=1.0))
             ax.text(9.72 + j * 1.12, k, f"{byte:02X}", ha="center", va="center", fontsize=8, family="monospace")
         if len(raw) > len(shown):
             ax.text(9.3 + len(shown) * 1.12, k, "...", va="center", fontsize=9)
-        ax.text(24.2, k, meaning, va="center", fontsize=9)
-    ax.set(xlim=(0, 39), ylim=(len(rows) - 0.4, -0.6))
+        ax.text(26.2, k, meaning, va="center", fontsize=9)
+    ax.set(xlim=(0, 40), ylim=(len(rows) - 0.4, -1.4))
     ax.axis("off")
     ax.set_title("A DICOM file, byte by byte")
     return figure

@@ -28,42 +28,41 @@ def attenuation_line(mu_water: float) -> Figure:
 
 def scale(measured: Mapping[str, float] | None = None) -> Figure:
     """The HU scale with the usual range of each tissue; `measured` values are marked."""
-    figure, ax = plt.subplots(figsize=(8.8, 4.6))
+    figure, (whole, near) = plt.subplots(1, 2, figsize=(9.2, 4.6), sharey=True, width_ratios=[1.6, 1])
     names = [t.name for t in TISSUES]
     for k, tissue in enumerate(TISSUES):
-        width = max(tissue.high - tissue.low, 14)
-        ax.barh(k, width, left=(tissue.low + tissue.high) / 2 - width / 2, color=COLOURS[k % 6], height=0.62)
         text = f"{tissue.low:g}" if tissue.low == tissue.high else f"{tissue.low:g} to {tissue.high:g}"
         right = tissue.high < 1000
-        place = tissue.high + 30 if right else tissue.low - 30
-        ax.text(place, k, text, va="center", ha="left" if right else "right", fontsize=8)
+        whole.text(tissue.high + 55 if right else tissue.low - 55, k, text, va="center",
+                   ha="left" if right else "right", fontsize=8)  # fmt: skip
+        for ax, least in ((whole, 14), (near, 2)):
+            width = max(tissue.high - tissue.low, least)
+            ax.barh(k, width, left=(tissue.low + tissue.high - width) / 2, color=COLOURS[0], height=0.62)
     for name, value in (measured or {}).items():
-        if name in names:
+        for ax in (whole, near) if name in names else ():
             ax.plot(value, names.index(name), "D", color="black", ms=6, mfc="white")
-    ax.axvline(0, color="0.6", lw=0.8, zorder=0)
-    ax.axvline(-1000, color="0.6", lw=0.8, zorder=0)
-    ax.set(yticks=range(len(names)), xlabel="Hounsfield units", xlim=(-1080, 2080))
-    ax.set_yticklabels(names)
-    ax.invert_yaxis()
-    ax.set_title("Tissues on the Hounsfield scale" + (" (diamonds: measured in the volume)" if measured else ""))
+    for ax, low, high in ((whole, -1080, 2080), (near, -150, 110)):
+        ax.axvline(0, color="0.6", lw=0.8, zorder=0)
+        ax.set(xlabel="Hounsfield units", xlim=(low, high))
+    whole.axvline(-1000, color="0.6", lw=0.8, zorder=0)
+    whole.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    whole.set_title("Tissues on the Hounsfield scale" + (" (diamonds: measured)" if measured else ""))
+    near.set_title("fat to clotted blood, enlarged", fontweight="normal", fontsize=10)
     return figure
 
 
 def histogram(inside: np.ndarray, title: str, outside_share: float = 0.0, marks: Sequence[str] = ()) -> Figure:
     """How often each HU occurs in the measured field, logarithmic, with the places of some tissues."""
     figure, ax = plt.subplots(figsize=(8.6, 3.6))
-    ax.hist(
-        np.clip(inside, -1100, 1600),
-        bins=np.arange(-1100, 1610, 10),
-        color=COLOURS[0],
-        histtype="stepfilled",
-        alpha=0.85,
-    )
+    end = int(np.clip(inside.max(initial=700), 700, 1600))  # metal would stretch the axis to no purpose
+    ax.hist(inside, bins=np.arange(-1100, end + 10, 10), color=COLOURS[0], histtype="stepfilled", alpha=0.85)
     ax.set_yscale("log")
     top = ax.get_ylim()[1]
     for k, name in enumerate(marks):
         tissue = next(t for t in TISSUES if t.name == name)
         middle = (tissue.low + tissue.high) / 2
+        if middle > end:
+            continue
         ax.axvline(middle, color="black", lw=0.8, ls=":")
         ax.text(middle, top * (1.25 + 1.6 * (k % 2)), name, ha="center", va="bottom", fontsize=8)
     ax.set(xlabel="Hounsfield units", ylabel="voxels per 10 HU")
@@ -93,16 +92,26 @@ def window_curves(centre: float = 40, width: float = 100) -> Figure:
 
 
 def windows(hu: np.ndarray, names: Sequence[str], title: str, aspect: float = 1.0) -> Figure:
-    """One slice in several preset windows, and once with its whole range."""
-    figure, axes = plt.subplots(1, len(names) + 1, figsize=(9.2, 9.2 / (len(names) + 1) + 0.75))
+    """One slice in several preset windows and once with its whole range; where on the scale each window lies."""
+    columns = -(-(len(names) + 2) // 2)
+    figure, grid = plt.subplots(2, columns, figsize=(9.0, 18.0 / columns + 0.9), squeeze=False)
+    *axes, spare = grid.ravel()[: len(names) + 2]
     for ax, name in zip(axes, names):
         centre, width, tissues = WINDOWS[name]
         ax.imshow(window(hu, centre, width), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(f"{name}: {centre:g} / {width:g}\n{tissues}", fontsize=8, fontweight="normal")
     axes[-1].imshow(hu, vmin=-1024, vmax=max(float(hu.max()), 1000.0), aspect=aspect)
     axes[-1].set_title("full range:\nall tissues grey alike", fontsize=8, fontweight="normal")
-    for ax in axes:
+    for ax in set(grid.ravel()) - {spare}:
         ax.axis("off")
+    for k, name in enumerate(names):
+        centre, width, _ = WINDOWS[name]
+        ramp = np.linspace(0, 1, 64)[None]
+        spare.imshow(ramp, extent=(centre - width / 2, centre + width / 2, k + 0.3, k - 0.3), aspect="auto")
+        spare.text(-1350, k - 0.32, name, va="bottom", fontsize=8)
+    spare.set(xlim=(-1400, 1400), ylim=(len(names) - 0.5, -0.8), yticks=[])
+    spare.set(xlabel="Hounsfield units", facecolor="#EEF5FA")
+    spare.set_title("each window from black to white\non the Hounsfield scale", fontsize=8, fontweight="normal")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 

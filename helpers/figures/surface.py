@@ -36,13 +36,18 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
         shade = 0.35 + 0.65 * np.abs(normals[faces].mean(axis=1)[:, ::-1] @ light)
         colours = np.clip(np.array(plt.matplotlib.colors.to_rgb(colour)) * shade[:, None], 0, 1)
         ax.add_collection3d(
-            Poly3DCollection(points[faces], facecolors=np.c_[colours, np.full(len(faces), opacity)], linewidths=0)
+            Poly3DCollection(
+                points[faces],
+                facecolors=np.c_[colours, np.full(len(faces), opacity)],
+                linewidths=0.4,
+                edgecolors=colours,  # or the seams between the triangles show as a net
+            )
         )
         lows.append(points.min(axis=0))
         highs.append(points.max(axis=0))
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    ax.set_box_aspect(high - low)
+    ax.set_box_aspect(high - low, zoom=1.05)
     ax.set(xlabel="x, to the left (mm)", ylabel="y (mm)", zlabel="z, to the head (mm)")
     ax.set_xticks(np.arange(50 * np.ceil(low[0] / 50), high[0], 50))
     ax.set_yticks(np.arange(100 * np.ceil(low[1] / 100), high[1], 100))

@@ -16,7 +16,7 @@ TINTS = {k: tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for k, c in enumerat
 
 
 def slice_png(
-    volume: CTVolume, plane: str, index: int, preset: str, labels: np.ndarray | None = None, height: int = 420
+    volume: CTVolume, plane: str, index: int, preset: str, labels: np.ndarray | None = None, height: int = 450
 ) -> bytes:
     """One cut as PNG bytes, turned the radiological way, proportions in mm; labels 1 and 2 are tinted."""
     cut = volume.plane(plane, index)
@@ -42,11 +42,16 @@ def slice_viewer(volume: CTVolume, labels: np.ndarray | None = None, preset: str
     and in VS Code alike. The volume is not copied.
     """
     axes = volume.array_axes()
-    picture = ipywidgets.Image(format="png")
-    plane = ipywidgets.ToggleButtons(options=list(axes), description="plane")
-    slider = ipywidgets.IntSlider(description="slice", continuous_update=True)
-    window_choice = ipywidgets.Dropdown(options=list(WINDOWS), value=preset, description="window")
-    tint = ipywidgets.Checkbox(value=labels is not None, description="lungs", disabled=labels is None)
+    picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})  # at its own size, not the page's
+    plane = ipywidgets.ToggleButtons(
+        options=["axial", "coronal", "sagittal"], style={"button_width": "6em"}, layout={"flex": "none"}
+    )
+    slider = ipywidgets.IntSlider(description="slice", continuous_update=True, layout={"width": "480px"})
+    window_choice = ipywidgets.Dropdown(
+        options=list(WINDOWS), value=preset, description="window", layout={"width": "14em"}
+    )
+    tint = ipywidgets.Checkbox(value=labels is not None, description="lungs", disabled=labels is None, indent=False)
+    tint.layout = {"width": "6em", "display": "none" if labels is None else "flex"}
 
     def draw(_change=None) -> None:
         shown = labels if tint.value else None
