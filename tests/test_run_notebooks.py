@@ -110,6 +110,15 @@ def test_the_page_asks_no_other_address_and_draws_formulas(tmp_path):
     assert 'href="02_dicom.html"' in page
 
 
+def test_the_page_nests_formulas_and_folds_solutions(tmp_path):
+    notebook = nbformat.read(write_notebook(tmp_path / "09_lesson.ipynb", "1"), 4)
+    notebook.cells.append(new_markdown_cell("so $x^2$"))
+    notebook.cells.append(new_markdown_cell("<details><summary>Solution</summary>\n\nforty-two\n\n</details>"))
+    page = to_html(notebook, "lesson")
+    assert re.search(r"<msup>\s*<mi>x</mi>\s*<mn>2</mn>\s*</msup>", page)
+    assert re.search(r"<details>\s*<summary>Solution</summary>\s*<p>forty-two</p>\s*</details>", page)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("0*.ipynb")), ids=lambda path: path.stem[:2])
 def test_papermill_explains_every_parameter(path):
     """`papermill --help-notebook` must understand the parameters cell: it reads annotations without `|` only."""

@@ -22,14 +22,14 @@ LINK_TO_NOTEBOOK = re.compile(r"\]\((?!https?:)([\w./-]+)\.ipynb(#[^)]*)?\)")
 
 
 def to_html(notebook: NotebookNode, title: str) -> str:
-    """The notebook as one page; pictures are inside, links between the notebooks lead to the pages beside it."""
+    """The notebook as one page; pictures of outputs are inside, links between the notebooks lead to the pages beside it."""
+    # No `embed_images`: it parses each tag of the Markdown alone, and formulas and folded solutions fall apart.
     page = from_dict({**notebook, "cells": [_readable(cell) for cell in notebook.cells]})
     exporter = HTMLExporter(
         config=Config(
             {
                 "HTMLExporter": {
                     "template_name": "lab",
-                    "embed_images": True,
                     "mathjax_url": "",
                     "require_js_url": "",
                     "jquery_url": "",
