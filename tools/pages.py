@@ -22,7 +22,7 @@ LINK_TO_NOTEBOOK = re.compile(r"\]\((?!https?:)([\w./-]+)\.ipynb(#[^)]*)?\)")
 
 
 def to_html(notebook: NotebookNode, title: str) -> str:
-    """The notebook as one page; pictures of outputs are inside, links between the notebooks lead to the pages beside it."""
+    """The notebook as one page with its pictures inside; links between the notebooks lead to the pages beside it."""
     # No `embed_images`: it parses each tag of the Markdown alone, and formulas and folded solutions fall apart.
     page = from_dict({**notebook, "cells": [_readable(cell) for cell in notebook.cells]})
     exporter = HTMLExporter(
