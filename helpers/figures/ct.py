@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
+from matplotlib.ticker import MaxNLocator
 
 from helpers.figures.core import COLOURS
 from helpers.hounsfield import WINDOWS, window
@@ -56,6 +57,8 @@ def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequen
         cut = volume.plane(name, int(index[volume.array_axes()[name]]))
         ax.imshow(grey(cut.image, preset), extent=cut.extent, vmin=0, vmax=1, aspect="equal", interpolation="bilinear")
         ax.set(xlabel=cut.labels[0], ylabel=cut.labels[1])
+        wide, high = abs(np.diff(cut.extent)[[0, 2]])
+        ax.yaxis.set_major_locator(MaxNLocator(int(np.clip(8 * high / wide, 1, 8)), min_n_ticks=1))
         ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
         across = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}[name]
         ax.axvline(point[across[0]], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))

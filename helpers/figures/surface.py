@@ -51,7 +51,7 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
     ax.set(xlabel="x, to the left (mm)", ylabel="y (mm)", zlabel="z, to the head (mm)")
     ax.set_xticks(np.arange(50 * np.ceil(low[0] / 50), high[0], 50))
     ax.set_yticks(np.arange(100 * np.ceil(low[1] / 100), high[1], 100))
-    ax.zaxis.set_major_locator(MaxNLocator(5))
+    ax.zaxis.set_major_locator(MaxNLocator(int(np.clip(6 * (high - low)[2] / (high - low)[0], 1, 5))))
     ax.view_init(*view)
     ax.set_title(title)
     return figure
