@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from pets_augment import to_float
 from pets_data import load_zip, split
-from pets_net import WIDTHS, PetsNet
+from pets_net import WIDTHS, PetsNet, mixed
 from train_pets import logits_of
 
 from helpers.pets_neither import fit_reference
@@ -56,7 +56,7 @@ def seen_by(net: PetsNet, pictures: np.ndarray, *, exact: bool) -> tuple[np.ndar
     out = []
     for start in range(0, len(pictures), 250):
         x = to_float(torch.from_numpy(pictures[start : start + 250])).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not exact):
+        with mixed(not exact):
             pair = [net.texture_and_features(side) for side in (x, x.flip(3))]
         out.append([(a + b).numpy() / 2 for a, b in zip(*pair, strict=True)])
     texture, features = (np.concatenate(column) for column in zip(*out, strict=True))

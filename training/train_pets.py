@@ -20,7 +20,7 @@ import torch
 from pets_augment import augment, to_float
 from pets_data import load_zip, split
 from pets_muon import Muon
-from pets_net import PetsNet
+from pets_net import PetsNet, mixed
 from pets_start import begin_with
 from pets_workers import Gang, run
 from torch.nn import functional
@@ -63,7 +63,7 @@ def logits_of(net: torch.nn.Module, pictures: np.ndarray, side: int, *, flip: bo
         if side != x.shape[-1]:
             x = functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
         x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             y = net(x).float()
             out.append((y + net(x.flip(3)).float()) / 2 if flip else y)
     return torch.cat(out)
@@ -137,7 +137,7 @@ def train(rank: int, gang: Gang, args: argparse.Namespace) -> None:
             chosen = np.sort(order[step * args.batch : (step + 1) * args.batch])
             x = augment(torch.from_numpy(pictures[chosen]), side, generator)
             x = x.contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed():
                 y = net(x)
             wanted = targets[chosen]
             loss = functional.cross_entropy(y.float(), wanted, label_smoothing=args.smoothing)
