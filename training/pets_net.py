@@ -9,7 +9,7 @@ STEM, WIDTHS, CONVOLUTIONS = 32, (64, 128, 320), 3
 
 
 def mixed(wanted: bool = True) -> torch.autocast:
-    """A context that computes in bfloat16 where the processor can; where it is emulated it would take 15 times as long."""
+    """A context that computes in bfloat16 where the processor can: emulated, it takes 15 times as long."""
     return torch.autocast("cpu", torch.bfloat16, enabled=wanted and torch.cpu._is_avx512_bf16_supported())
 
 
