@@ -5,9 +5,9 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from helpers.dicom import DicomSeriesError, decoding, read_series
-from tests.zoo.cases import LARGER, tweaked
+from tests.zoo.answer import tweaked
 from tests.zoo.enhanced import enhanced
-from tests.zoo.writer import Series, name, save
+from tests.zoo.writer import LARGER, Series, name, save
 
 
 def compressed(folder, syntax):

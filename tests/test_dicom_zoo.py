@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-import tests.zoo.enhanced
 from helpers.dicom import DicomSeriesError, fast, read_series, scan_folder
 from tests.zoo.cases import CASES
 from tests.zoo.writer import SECRET
-
-assert tests.zoo.enhanced
 
 
 def expected_volume(answer):

@@ -10,7 +10,8 @@ import pytest
 
 from helpers.dicom import read_series
 from helpers.volume import CTVolume
-from tests.zoo.cases import plain, rotated
+from tests.zoo.answer import plain
+from tests.zoo.geometry import rotated
 from tests.zoo.writer import Series, picture
 
 SPACING = (2.5, 0.8, 0.7)

@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedCTImageStorage, ExplicitVRBigEndian, RLELossless
 
-from tests.zoo.cases import Answer, case, found
+from tests.zoo.answer import Answer, case, found
 from tests.zoo.writer import ROOT, SLICES, Series, dataset, save
 
 ORDER = np.random.default_rng(5).permutation(SLICES)

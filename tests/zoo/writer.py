@@ -55,6 +55,10 @@ def picture(slices: int = SLICES, rows: int = ROWS, columns: int = COLUMNS, inte
     return values.astype(np.int16)
 
 
+# JPEG 2000 halves a picture five times and wants one that is large enough.
+LARGER = Series(stored=picture(rows=36, columns=40))
+
+
 def dataset(series: Series, k: int, stored: np.ndarray | None = None) -> Dataset:
     """Slice k as a CT image, explicit VR little endian, 16 bits signed."""
     pixels = series.stored[k] if stored is None else stored

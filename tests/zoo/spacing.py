@@ -1,0 +1,102 @@
+"""Slices that are missing, unevenly spaced, beside the line or there twice."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from tests.zoo.answer import Answer, case, found, plain, tweaked
+from tests.zoo.writer import ROOT, SLICES, Series, dataset, datasets, name, save
+
+
+def _without(folder: Path, gone: int) -> Series:
+    series = Series()
+    for k, ds in enumerate(datasets(series)):
+        if k != gone:
+            save(ds, folder / name(k))
+    return series
+
+
+@case
+def missing_slice(folder):
+    return Answer(_without(folder, 4), error="missing between 02.dcm and 05.dcm, at (-30, -20, 110) mm")
+
+
+@case
+def missing_slice_kept(folder):
+    series = _without(folder, 4)
+    kept = [k for k in range(SLICES) if k != 4]
+    return Answer(series, found("missing_slice"), options={"gaps": "keep"}, kept=kept)
+
+
+@case
+def missing_slice_filled(folder):
+    return Answer(_without(folder, 4), found("missing_slice"), options={"gaps": "fill"})
+
+
+@case
+def uneven_spacing(folder):
+    def change(ds, k):
+        ds.ImagePositionPatient = [-30, -20, 100 + 2.5 * k + (1.2 if k > 5 else 0)]
+
+    return Answer(tweaked(folder, change), error="distances run from 2.5 to 3.7")
+
+
+@case
+def two_zones_of_spacing(folder):
+    def change(ds, k):
+        ds.ImagePositionPatient = [-30, -20, 100 + (2.5 * k if k < 5 else 12.5 + 5 * (k - 5))]
+
+    return Answer(tweaked(folder, change), error="missing")
+
+
+@case
+def slices_shifted_sideways(folder):
+    def change(ds, k):
+        ds.ImagePositionPatient = [-30 + (5 if k == 4 else 0), -20, 100 + 2.5 * k]
+
+    return Answer(tweaked(folder, change), error="beside")
+
+
+@case
+def duplicate_slice(folder):
+    series = plain(folder)
+    shutil.copy(folder / name(3), folder / "copy.dcm")
+    return Answer(series, found("duplicate"))
+
+
+@case
+def duplicate_with_another_uid(folder):
+    series = plain(folder)
+    ds = dataset(series, 3)
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.2.99"
+    ds.InstanceNumber, ds.AcquisitionTime = 99, "101010"
+    save(ds, folder / "again.dcm")
+    return Answer(series, found("duplicate"))
+
+
+@case
+def same_place_other_pixels(folder):
+    series = plain(folder)
+    ds = dataset(series, 3, series.stored[3] + np.int16(1))
+    ds.SOPInstanceUID = f"{ROOT}.2.99"
+    save(ds, folder / "other.dcm")
+    return Answer(series, error="02.dcm and other.dcm have the same position but different pixels")
+
+
+@case
+def same_place_other_slope(folder):
+    series = plain(folder)
+    ds = dataset(series, 3)
+    ds.RescaleSlope = "2"
+    save(ds, folder / "other.dcm")
+    return Answer(series, error="different pixels")
+
+
+@case
+def every_slice_twice(folder):
+    series = plain(folder)
+    plain(folder / "again", series)
+    return Answer(series, found("duplicate"))
