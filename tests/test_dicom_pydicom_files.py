@@ -64,3 +64,9 @@ def test_scan_of_everything_lists_everything():
     series = scan_folder(FOLDER)
     used = {str(path) for info in series for path in info.files}
     assert len(used) + len(series.skipped) >= len(FILES)
+
+
+def test_a_table_of_contents_is_called_one():
+    """Its class stands in the file meta information only."""
+    with pytest.raises(DicomSeriesError, match="DICOMDIR is a DICOMDIR: a table of contents"):
+        read_series(FOLDER / "dicomdirtests" / "DICOMDIR")

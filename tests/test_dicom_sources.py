@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from helpers.dicom import DicomSeriesError, read_series, scan_folder, sources
-from tests.zoo.cases import CASES, plain
+from tests.zoo.answer import plain, tweaked
+from tests.zoo.cases import CASES
 from tests.zoo.writer import BRIGHT, SECRET, Series
 
 
@@ -56,8 +57,6 @@ def test_noise_and_clipped_air_are_not_outside(tmp_path):
 
 
 def test_a_tag_that_means_tissue_is_not_believed(tmp_path):
-    from tests.zoo.cases import tweaked
-
     tweaked(tmp_path, lambda ds, k: setattr(ds, "PixelPaddingValue", 1064))  # would be 40 HU
     volume = read_series(tmp_path)
     assert volume.outside is None and "not used" in volume.findings[0].message
@@ -71,6 +70,28 @@ def test_two_kinds_of_path_for_a_zip(tmp_path):
     again = read_series(info.files)  # the paths inside the archive are enough
     assert np.array_equal(again.hu, read_series(info).hu)
     assert np.array_equal(read_series(tmp_path).hu, again.hu)  # an archive in a folder
+
+
+def test_odd_names_inside_an_archive(tmp_path):
+    plain(tmp_path / "in", Series(stored=Series().stored[:1]))
+    (path,) = (tmp_path / "in").iterdir()
+    archive = tmp_path / "odd.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("/study/größe.dcm", path.read_bytes())
+        file.writestr("x", b"")
+    data = archive.read_bytes()
+    last = data.rindex(b"PK\x01\x02")
+    data = (
+        data[: last + 28] + b"\0\0" + data[last + 30 : last + 46] + data[last + 47 :]
+    )  # the name of "x" has no length
+    end = data.rindex(b"PK\x05\x06")
+    size = int.from_bytes(data[end + 12 : end + 16], "little") - 1
+    archive.write_bytes(data[: end + 12] + size.to_bytes(4, "little") + data[end + 16 :])
+    series = scan_folder(archive)
+    (info,), (inner,) = series, series[0].files
+    assert series.skipped == [("odd.zip", "holds a member without a name")]
+    assert inner.is_relative_to(archive)  # "/study" is a folder of the archive, not of this machine
+    assert np.array_equal(read_series(info.files).hu, read_series(archive).hu)
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path):

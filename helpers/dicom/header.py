@@ -156,10 +156,11 @@ def read_slowly(entry: Entry) -> Header:
     content, size = entry.head(MAX_HEADER)
     start = find_start(content)
     try:
-        syntax, _, body = file_meta(content, start)
+        syntax, meta, body = file_meta(content, start)
     except Puzzling:
         raise Broken("damaged: the file meta information cannot be read") from None
-    header = Header(entry, {}, syntax, size)
+    media = {e.tag: content[e.start : e.start + e.length] for e in meta if e.tag == tags.MEDIA_CLASS}
+    header = Header(entry, media, syntax, size)
     if syntax == DeflatedExplicitVRLittleEndian:
         header.inflated = content = inflate(entry.read(body, size))
         header.size, start = len(content), -1

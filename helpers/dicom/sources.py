@@ -70,7 +70,7 @@ class ZipEntry:
         self.archive = archive
         self.member = info.filename
         self.size = info.file_size
-        self.path = str(Path(archive) / info.filename)
+        self.path = f"{archive}/{info.filename.lstrip('/')}"  # Path would leave the archive for "/name"
         self.name = name
         if info.file_size > max(info.compress_size, 1) * MAX_INFLATE or info.file_size > MAX_MEMBER:
             raise Unreadable("claims to unpack to more bytes than it can hold")
@@ -130,6 +130,9 @@ def _add_zip(path: str, prefix: str, entries: list[Entry], skipped: Skipped) -> 
         skipped.append((prefix.rstrip("/"), "not a readable zip archive"))
         return
     for info in members:
+        if not info.filename:
+            skipped.append((prefix.rstrip("/") or Path(path).name, "holds a member without a name"))
+            continue
         if info.is_dir():
             continue
         try:
@@ -150,7 +153,7 @@ def _entry(path: Path, name: str, entries: list[Entry], skipped: Skipped) -> Non
         member = PurePosixPath(*path.relative_to(archive).parts).as_posix()
         found: list[Entry] = []
         _add_zip(str(archive), archive.name + "/", found, skipped)
-        chosen = [entry for entry in found if isinstance(entry, ZipEntry) and entry.member == member]
+        chosen = [entry for entry in found if isinstance(entry, ZipEntry) and entry.member.lstrip("/") == member]
         entries.extend(chosen)
         if not chosen:
             skipped.append((name, "no such member in the archive"))
