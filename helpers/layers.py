@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 PADDINGS = ("valid", "same", "full")
 #: From this many kernel numbers on, multiplying spectra is quicker than sliding a window (measured in bench/).
@@ -24,7 +24,8 @@ def output_size(size: int, kernel: int, padding: int = 0, stride: int = 1, dilat
     """Positions of a window along one axis: floor((i + 2p - k) / s) + 1, with k grown by the dilation."""
     reach = dilation * (kernel - 1) + 1
     if size + 2 * padding < reach:
-        raise ValueError(f"A kernel reaching over {reach} does not fit into {size} + 2 x {padding}; pad more.")
+        padded = f" with {padding} zeros on either side" if padding else ""
+        raise ValueError(f"A window reaching over {reach} does not fit into {size} numbers{padded}; pad more.")
     return (size + 2 * padding - reach) // stride + 1
 
 
@@ -58,8 +59,9 @@ def correlate(x, kernel, padding: str = "valid", stride=1, dilation=1) -> np.nda
     """Cross-correlation, what "convolution" layers compute: under the window, multiply and add. No flip.
 
     `x` and `kernel` are maps with the same number of axes. "valid" keeps windows that lie inside, "same" pads with
-    zeros to ceil(size / stride) outputs (of an odd number of zeros the last side gets more, as in Keras), "full" lets
-    the window touch with one number. Raises ValueError when a kernel does not fit.
+    zeros to ceil(size / stride) outputs (of an odd number of zeros the last side gets more, as in Keras;
+    ``scipy.signal.correlate`` gives the first side more), "full" lets the window touch with one number. Raises
+    ValueError when a kernel does not fit.
     """
     x, kernel = _map_pair(x, kernel)
     stride, dilation = _per_axis(stride, x.ndim, "stride"), _per_axis(dilation, x.ndim, "dilation")
@@ -81,13 +83,15 @@ def convolve(x, kernel, padding: str = "valid", stride=1, dilation=1) -> np.ndar
 
 
 def windows(x: np.ndarray, size: Sequence[int], stride=1, dilation=1) -> np.ndarray:
-    """Every window of a map as a view (no copy): shape (*positions, *size)."""
+    """Every window of a map as a view (no copy): shape (*positions, *size).
+
+    To the next position it is `stride` numbers along an axis, to the next number of a window `dilation`. NumPy's
+    sliding_window_view knows neither and takes longer than the sums of a small map, hence as_strided, to read only.
+    """
     stride, dilation = _per_axis(stride, x.ndim, "stride"), _per_axis(dilation, x.ndim, "dilation")
-    reach = [d * (k - 1) + 1 for k, d in zip(size, dilation)]
-    for have, need in zip(x.shape, reach):
-        output_size(have, need)
-    view = sliding_window_view(x, reach)
-    return view[tuple(slice(None, None, step) for step in (*stride, *dilation))]
+    positions = [output_size(i, k, 0, s, d) for i, k, s, d in zip(x.shape, size, stride, dilation)]
+    steps = (*(b * s for b, s in zip(x.strides, stride)), *(b * d for b, d in zip(x.strides, dilation)))
+    return as_strided(x, (*positions, *size), steps, writeable=False)
 
 
 def _slide(x, kernel, stride, dilation) -> np.ndarray:
@@ -118,9 +122,14 @@ def _map_pair(x, kernel) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"The map has {x.ndim} axes and the kernel {kernel.ndim}; they need the same number.")
     if x.size == 0 or kernel.size == 0:
         raise ValueError("The map or the kernel is empty; both need at least one number.")
-    kind = np.result_type(x, kernel)
+    return _one_kind(x, kernel)
+
+
+def _one_kind(*arrays) -> tuple[np.ndarray, ...]:
+    """The arrays with one type of number: floats keep theirs, integers get 64 bits, because bytes would wrap."""
+    kind = np.result_type(*arrays)
     kind = np.int64 if kind.kind in "biu" else kind
-    return x.astype(kind, copy=False), kernel.astype(kind, copy=False)
+    return tuple(np.asarray(array).astype(kind, copy=False) for array in arrays)
 
 
 def _per_axis(value, axes: int, name: str) -> tuple[int, ...]:
@@ -152,8 +161,8 @@ def conv(x, kernel, bias=None, padding: str = "valid", stride=1, dilation=1) -> 
     `x`: (n, *size, channel); `kernel`: (*window, channel, filter); `bias`: (filter,). Returns (n, *positions, filter).
     Equal to ``keras.layers.Conv1D/2D/3D`` with the same weights.
     """
-    x, kernel = np.asarray(x), np.asarray(kernel)
-    axes = _check_layer(x, kernel, channels=kernel.shape[-2])
+    x, kernel = _one_kind(np.asarray(x), np.asarray(kernel))
+    axes = _check_layer(x, kernel, channel_axis=-2)
     stride, dilation = _per_axis(stride, axes, "stride"), _per_axis(dilation, axes, "dilation")
     pads = _pads(x.shape[1:-1], kernel.shape[:axes], padding, stride, dilation)
     view = _batch_windows(np.pad(x, [(0, 0), *pads, (0, 0)]), kernel.shape[:axes], stride, dilation)
@@ -168,14 +177,14 @@ def conv_transpose(x, kernel, bias=None, padding: str = "valid", stride=1) -> np
     `x`: (n, *size, channel); `kernel`: (*window, filter, channel), Keras' order here. "valid" gives
     size x stride + max(window - stride, 0), "same" size x stride. Equal to ``keras.layers.Conv1DTranspose/2D``.
     """
-    x, kernel = np.asarray(x), np.asarray(kernel)
-    axes = _check_layer(x, kernel, channels=kernel.shape[-1])
+    x, kernel = _one_kind(np.asarray(x), np.asarray(kernel))
+    axes = _check_layer(x, kernel, channel_axis=-1)
     stride = _per_axis(stride, axes, "stride")
     if padding not in ("valid", "same"):
         raise ValueError(f"padding is {padding!r}; a transposed convolution knows 'valid' and 'same'.")
     size, window = x.shape[1:-1], kernel.shape[:axes]
     full = [i * s + max(k - s, 0) for i, k, s in zip(size, window, stride)]
-    out = np.zeros((len(x), *full, kernel.shape[-2]), np.result_type(x, kernel))
+    out = np.zeros((len(x), *full, kernel.shape[-2]), x.dtype)
     for tap in np.ndindex(*window):
         places = tuple(slice(t, t + (i - 1) * s + 1, s) for t, i, s in zip(tap, size, stride))
         out[(slice(None), *places)] += x @ kernel[tap].T
@@ -215,12 +224,12 @@ def _batch_windows(x, window, stride, dilation) -> np.ndarray:
     return view[(..., 0, *(slice(None),) * len(window), 0)]  # the window is 1 image deep and 1 channel wide
 
 
-def _check_layer(x, kernel, channels: int) -> int:
+def _check_layer(x, kernel, channel_axis: int) -> int:
     axes = kernel.ndim - 2
     if axes < 1 or x.ndim != axes + 2:
         raise ValueError(f"Input {x.shape} and kernel {kernel.shape} do not belong together; see the docstring.")
-    if x.shape[-1] != channels:
-        raise ValueError(f"The input has {x.shape[-1]} channels, the kernel expects {channels}.")
+    if x.shape[-1] != kernel.shape[channel_axis]:
+        raise ValueError(f"The input has {x.shape[-1]} channels, the kernel expects {kernel.shape[channel_axis]}.")
     return axes
 
 
@@ -249,11 +258,14 @@ def running_average(old, new, momentum: float = 0.99) -> np.ndarray:
 
 def dense(x, weights, bias=0.0) -> np.ndarray:
     """A fully connected layer: x (n, in) @ weights (in, out) + bias (out,)."""
-    return np.asarray(x) @ np.asarray(weights) + bias
+    x, weights = _one_kind(np.asarray(x), np.asarray(weights))
+    return x @ weights + bias
 
 
 def softmax(scores, axis: int = -1, temperature: float = 1.0) -> np.ndarray:
     """Scores -> K numbers in (0, 1) that sum to 1. The maximum is subtracted first, so that exp never overflows."""
+    if temperature <= 0:
+        raise ValueError(f"temperature is {temperature}; it divides the scores and must be above 0.")
     scaled = np.asarray(scores, float) / temperature
     powers = np.exp(scaled - scaled.max(axis=axis, keepdims=True))
     return powers / powers.sum(axis=axis, keepdims=True)

@@ -103,6 +103,25 @@ def test_dilated_conv_equals_keras_in_two_dimensions(seed, n, k, dh, dw, padding
     np.testing.assert_allclose(ours, as_numpy(theirs), atol=1e-5)
 
 
+@many
+@given(
+    seeds,
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=2),
+    st.sampled_from(["valid", "same", "full"]),
+)
+def test_stride_and_dilation_together_are_the_dense_result_thinned_out(seed, axes, padding):
+    """No library takes both at once; a dilated kernel is one with zeros between its numbers."""
+    x, kernel = numbers(seed, (14,) * len(axes), tuple(k for k, _, _ in axes))
+    spread = np.zeros([d * (k - 1) + 1 for k, _, d in axes])
+    spread[tuple(slice(None, None, d) for _, _, d in axes)] = kernel
+    stride, dilation = tuple(s for _, s, _ in axes), tuple(d for _, _, d in axes)
+    ours = layers.correlate(x, kernel, padding, stride, dilation)
+    np.testing.assert_allclose(ours, layers.correlate(x, spread, padding, stride), atol=1e-12)
+    if padding != "same":  # there the zeros depend on the stride
+        thinned = layers.correlate(x, spread, padding)[tuple(slice(None, None, s) for s in stride)]
+        np.testing.assert_allclose(ours, thinned, atol=1e-12)
+
+
 @few
 @given(seeds, sizes, kernels, kernels, st.integers(1, 4), paddings)
 def test_conv_transpose_equals_keras(seed, n, kh, kw, stride, padding):
@@ -233,10 +252,16 @@ def test_receptive_field_is_what_a_disturbed_pixel_reaches():
 def test_bytes_do_not_wrap_and_softmax_does_not_overflow():
     x = np.full((3, 3), 200, np.uint8)
     assert layers.correlate(x, np.ones((3, 3), np.uint8)).item() == 1800
+    for kind in (np.uint8, np.int8, np.int16):
+        batch, kernel = np.full((1, 4, 4, 3), 100, kind), np.full((2, 2, 3, 3), 2, kind)
+        assert np.all(layers.conv(batch, kernel) == 2400)
+        assert layers.conv_transpose(batch, kernel, stride=2).max() == 600
+        assert layers.dense(batch.reshape(1, -1), np.full((48, 1), 2, kind)).item() == 9600
     scores = np.array([1.0, 2, 3, 4, 1, 2, 3])
     assert np.round(layers.softmax(scores), 3).tolist() == [0.024, 0.064, 0.175, 0.475, 0.024, 0.064, 0.175]
     np.testing.assert_allclose(layers.softmax(scores + 1000), layers.softmax(scores), atol=1e-12)
     assert layers.softmax(scores, temperature=100).std() < 0.01
+    assert layers.softmax([-np.inf, 0.0, 0.0]).tolist() == [0, 0.5, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +276,9 @@ def test_bytes_do_not_wrap_and_softmax_does_not_overflow():
         (lambda: layers.conv(np.ones((5, 5, 3)), np.ones((3, 3, 3, 4))), "do not belong together"),
         (lambda: layers.conv_transpose(np.ones((1, 5, 5, 3)), np.ones((3, 3, 3, 4))), "channels"),
         (lambda: layers.max_pool(np.ones((1, 5, 5, 3)), padding="full"), "pooling knows"),
+        (lambda: layers.max_pool(np.ones((1, 3, 5, 3)), 4), "4 does not fit into 3 numbers"),
+        (lambda: layers.output_size(2, 9, padding=1), "with 1 zeros on either side"),
+        (lambda: layers.softmax(np.ones(3), temperature=0), "above 0"),
     ],
 )
 def test_wrong_input_is_refused_in_a_sentence(call, words):
