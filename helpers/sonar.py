@@ -23,6 +23,7 @@ __all__ = ["BANDS", "EXPECTED", "GORMAN_SEJNOWSKI", "Runs", "SonarError", "Sourc
 
 BANDS, LABELS = 60, ("M", "R")
 MOST_CLASSES = 20  #: more different labels than this are numbers that were taken for labels
+MISSING = {"", "?", "-", "na", "n/a", "nan", "null", "none"}  #: what stands for a missing value, in small letters
 
 #: Mean accuracies in per cent where a correct repetition lands (20 stratified 60:40 splits; "SVM, 10-fold": repeated).
 #: Measured once with settings fixed beforehand; outside a band something is wrong, inside it nothing is tuned.
@@ -75,14 +76,19 @@ class Source(str):
 
 
 def load(
-    path: str | os.PathLike | None = None, *, columns: int | None = BANDS, labels: tuple[str, ...] | None = LABELS
+    path: str | os.PathLike | None = None,
+    *,
+    columns: int | None = BANDS,
+    labels: tuple[str, ...] | None = LABELS,
+    per_class: int = 2,
 ) -> tuple[np.ndarray, np.ndarray, Source]:
     """X (n, 60) float, y (n,) labels as text ("M", "R"), and the source of the table.
 
     `path`: None for the UCI table where it has been fetched, otherwise the simulated one; "sonar" insists on the UCI
-    table; anything else is the reader's CSV file (comma, semicolon or tab; with or without a header line; the label in
-    the one column that is not numeric, else the last). `columns` and `labels` say what is expected; None accepts any
-    number of columns and any two or more labels. Raises SonarError in one or two sentences.
+    table; anything else is the reader's CSV file (comma, semicolon or tab; with or without a header line; lines that
+    begin with # are left out; the label in the column that is not numeric, else in the last or the first one,
+    whichever has fewer different entries). `columns` and `labels` say what is expected; None accepts any number of
+    columns and any two labels. `per_class`: so many rows each class must have. Raises SonarError in a sentence or two.
     """
     if path is None or not str(path).strip():
         found = datasets.find("sonar")
@@ -93,50 +99,45 @@ def load(
                 echoes.y,
                 Source("a SIMULATED echo table, a physical toy drawn by helpers.echoes", "simulated"),
             )
-        return _read(found, columns, labels, "the UCI sonar table (Gorman and Sejnowski 1988)", "fetched")
+        return _read(found, columns, labels, per_class, "the UCI sonar table (Gorman and Sejnowski 1988)", "fetched")
     if str(path).strip().casefold() == "sonar":
         known = datasets.resolve("sonar", expects="sonar")
-        return _read(known, columns, labels, "the UCI sonar table (Gorman and Sejnowski 1988)", "fetched")
+        return _read(known, columns, labels, per_class, "the UCI sonar table (Gorman and Sejnowski 1988)", "fetched")
     own = Path(path).expanduser()
-    return _read(own, columns, labels, f"your table {own.name}", "own")
+    return _read(own, columns, labels, per_class, f"your table {own.name}", "own")
 
 
-def _read(path: Path, columns, labels, words: str, kind: str) -> tuple[np.ndarray, np.ndarray, Source]:
-    rows, delimiter = _rows(path)
+def _read(path: Path, columns, labels, per_class, words, kind) -> tuple[np.ndarray, np.ndarray, Source]:
+    rows, delimiter, notes = _rows(path)
     width = columns + 1 if columns else Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
     place = _label_place(rows, width)
-    notes = []
-    if _is_header(rows[0][1], place, labels):
+    header = rows[0] if _is_header(rows[0][1], place, labels) else None
+    if header:
         rows = rows[1:]
-        notes.append("The first line holds names, not numbers, and was read as a header.")
+        notes.insert(0, "The first line holds names, not numbers, and was read as a header.")
     else:
-        notes.append("No header line: the first line is data.")
+        notes.insert(0, "No header line: the first line is data.")
     if not rows:
         raise SonarError(f"{path.name} has a header and no row below it; add the data.")
     faults = [fault for line, cells in rows if (fault := _fault(line, cells, width, place, labels, delimiter))]
+    if header and len(header[1]) != width:
+        faults.append(f"line {header[0]}: {len(header[1])} names above {width} columns; mend or delete the header.")
     if faults:
         more = f" {len(faults) - 1} more lines have faults." if len(faults) > 1 else ""
         raise SonarError(f"{path.name}, {faults[0]}{more}")
     X = np.array([[_number(c, delimiter) for i, c in enumerate(cells) if i != place] for _, cells in rows])
     y = np.array([_label(cells[place], labels) for _, cells in rows])
-    if len(set(y)) > MOST_CLASSES:
-        raise SonarError(
-            f"{path.name} has {len(set(y))} different labels in column {place + 1}; is a label column there?"
-        )
-    for (line, _), label in zip(rows, y):
-        if len(set(y)) > 2 and np.sum(y == label) == 1:
-            raise SonarError(
-                f"{path.name}, line {line}: the label {str(label)!r} occurs once only; mend or delete the line."
-            )
-    if len(set(y)) < 2:
-        raise SonarError(
-            f"{path.name} holds only the class {str(y[0])!r}; a classifier needs rows of two classes at least."
-        )
+    fault = _class_fault([line for line, _ in rows], y.tolist(), place, per_class) or _index_fault(X, place)
+    if fault:
+        raise SonarError(f"{path.name} {fault}")
+    notes.append(f"The labels stand in column {place + 1}.")
+    if copies := len(X) - len(np.unique(X, axis=0)):
+        notes.append(f"Rows that repeat an earlier row: {copies}; a copy on the other side of a split leaks.")
     return X, y, Source(words, kind, tuple(notes))
 
 
-def _rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
-    """(line number, cells) of every line that is not blank, and the delimiter."""
+def _rows(path: Path) -> tuple[list[tuple[int, list[str]]], str, list[str]]:
+    """(line number, cells) of every line with data, the delimiter, and what was left out."""
     if path.is_dir():
         raise SonarError(f"{path.name} is a folder; give the CSV file inside it.")
     if not path.is_file():
@@ -145,40 +146,50 @@ def _rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise SonarError(f"{path.name} is not a text file in UTF-8; save the table as CSV in UTF-8.") from None
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if not first or "\0" in text:
-        raise SonarError(f"{path.name} is empty or no text; it needs lines of {BANDS} numbers and a label.")
-    delimiter = max(";\t,", key=first.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    return [
-        (reader.line_num, [c.strip() for c in cells]) for cells in reader if any(c.strip() for c in cells)
-    ], delimiter
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines or "\0" in text:
+        raise SonarError(f"{path.name} is empty or no text; it needs lines of numbers and a label.")
+    data = [(number, line) for number, line in lines if not line.lstrip().startswith(("#", "sep="))]
+    # A comma may mark decimals, so it separates columns only where nothing else does.
+    delimiter = next((d for d in ";\t" if sum(d in line for _, line in data) > len(data) / 2), ",")
+    # Line by line, so that a quotation mark left open spoils its own line and no other.
+    rows = [(number, [c.strip() for c in next(csv.reader([line], delimiter=delimiter))]) for number, line in data]
+    if all(len(cells) < 2 for _, cells in rows):
+        raise SonarError(f"{path.name} has no columns; save the table with commas, semicolons or tabs between them.")
+    notes = ["Lines that begin with # or sep= were left out."] if len(data) < len(lines) else []
+    if all(not cells[-1] for _, cells in rows):
+        rows = [(number, cells[:-1]) for number, cells in rows]
+        notes.append("The empty last column was left out.")
+    return [(number, cells) for number, cells in rows if any(cells)], delimiter, notes
 
 
 def _label_place(rows, width: int) -> int:
-    """The column of the labels: the first one that is text in most rows, else the last."""
-    whole = [cells for _, cells in rows if len(cells) == width]
-    for place in range(width):
-        if whole and sum(_is_word(cells[place]) for cells in whole) > len(whole) / 2:
-            return place
-    return width - 1
+    """The column of the labels: the text column, else the last or first one, with the fewest different entries."""
+    columns = list(zip(*(cells for _, cells in rows if len(cells) == width)))
+    text = [place for place, column in enumerate(columns) if sum(map(_is_word, column)) > len(column) / 2]
+
+    def variety(place: int) -> float:
+        entries = set(columns[place][1:])  # the first may be a name
+        return len(entries) if len(entries) > 1 else math.inf
+
+    return min(text or (width - 1, 0), key=variety) if columns else width - 1
 
 
 def _is_word(cell: str) -> bool:
-    return bool(cell) and cell != "?" and math.isnan(_number(cell, ";")) and cell.casefold() not in {"nan", "na"}
+    return cell.casefold() not in MISSING and math.isnan(_number(cell, ";"))
 
 
 def _is_header(cells: list[str], place: int, labels) -> bool:
     """Names instead of numbers: no cell but the label's is a number, and the label is none of the known ones."""
     others = [cell for i, cell in enumerate(cells) if i != place]
     known = labels and place < len(cells) and _label(cells[place], labels) in labels
-    return not known and bool(others) and all(_is_word(cell) for cell in others)
+    return not known and any(map(_is_word, others)) and all(_is_word(cell) or not cell for cell in others)
 
 
 def _number(cell: str, delimiter: str) -> float:
-    """The number in a cell, NaN when there is none; with semicolons between cells, a comma may mark decimals."""
+    """The number in a cell, NaN when there is none; with semicolons or tabs between cells, a comma marks decimals."""
     try:
-        return float(cell.replace(",", ".") if delimiter == ";" else cell)
+        return float(cell if delimiter == "," else cell.replace(",", "."))
     except ValueError:
         return math.nan
 
@@ -197,13 +208,37 @@ def _fault(line: int, cells: list[str], width: int, place: int, labels, delimite
         )
     for i, cell in enumerate(cells):
         if i != place and not math.isfinite(_number(cell, delimiter)):
-            what = (
-                "a missing value" if cell in {"", "?"} or cell.casefold() in {"nan", "na"} else f"{cell!r}, no number"
-            )
-            return f"line {line}, column {i + 1}: {what}; fill it in or delete the line."
-    if not cells[place]:
+            if cell.casefold() in MISSING:
+                return f"line {line}, column {i + 1}: a missing value; fill it in or delete the line."
+            hint = " (decimal commas need semicolons or tabs between the columns)" if "," in cell else ""
+            return f"line {line}, column {i + 1}: {cell!r}, no number; mend it{hint} or delete the line."
+    if cells[place].casefold() in MISSING:
         return f"line {line}: the label is missing; fill it in or delete the line."
     if labels and _label(cells[place], labels) not in labels:
         wrong = f"line {line}: the label is {cells[place]!r} instead of {' or '.join(labels)}"
         return f"{wrong}; rename it, or call load(..., labels=None)."
     return None
+
+
+def _class_fault(lines: list[int], y: list[str], place: int, per_class: int) -> str | None:
+    """What is wrong with the labels taken together, or None."""
+    counts = Counter(y)
+    if len(counts) > max(2, min(MOST_CLASSES, len(y) / 2)):
+        return f"has {len(counts)} different labels in column {place + 1}; is a label column there?"
+    if len(counts) < 2:
+        return f"holds only the class {y[0]!r}; a classifier needs rows of two classes, so add the other one."
+    rarest, rows = min(counts.items(), key=lambda item: item[1])
+    where = f"line {lines[y.index(rarest)]}"
+    if len(counts) > 2:
+        found = ", ".join(f"{label!r}: {n}" for label, n in sorted(counts.items()))
+        return f"holds {len(counts)} classes ({found}; {rarest!r} first in {where}); keep two, or merge them to two."
+    if rows < per_class:
+        return f"needs {per_class} rows of each class at least; {rarest!r} (first in {where}) has {rows}, so add rows."
+    return None
+
+
+def _index_fault(X: np.ndarray, place: int) -> str | None:
+    """A first column that only counts the rows would tell their order, and in a sorted table the class."""
+    if len(X) < 3 or np.any(np.diff(X[:, 0]) != 1):
+        return None
+    return f"only counts its rows in column {1 + (place == 0)}; delete that column, it would give the answer away."

@@ -72,6 +72,35 @@ def test_any_width_and_any_labels_when_asked(tmp_path):
     assert len(train_many(X, y, [0], epochs=2)) == 1
 
 
+def test_what_spreadsheets_add_is_left_out_and_told(tmp_path):
+    path = write(tmp_path, ROWS)
+    good = path.read_text().splitlines()
+    for lines, told in (
+        (["# measured by hand", *good[:5], "# a pause", *good[5:]], "begin with #"),
+        (["sep=;", *(line.replace(",", ";") for line in good)], "sep="),
+        ([line + "," for line in good], "empty last column"),
+        ([*good, good[0]], "repeat an earlier row: 1"),
+        ([line.replace(",", "\t").replace(".", ",") for line in good], "labels stand in column 61"),
+    ):
+        path.write_text("\n".join(lines))
+        X, _, source = sonar.load(path)
+        np.testing.assert_allclose(X[:20], TABLE.X[90:110], atol=1e-9)
+        assert any(told in note for note in source.notes)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_labels_in_numbers_are_found_at_either_end(tmp_path, first):
+    lines = []
+    for x, label in ROWS:
+        cells = [f"{v:.4f}" for v in x]
+        lines.append(",".join(["01"[label == "M"], *cells] if first else [*cells, "01"[label == "M"]]))
+    path = tmp_path / "numbers.csv"
+    path.write_text("\n".join(lines))
+    X, y, source = sonar.load(path, labels=None)
+    assert X.shape == (20, 60) and set(y) == {"0", "1"}
+    assert source.notes[-1] == f"The labels stand in column {1 if first else 61}."
+
+
 def broken(line: str) -> str:
     good = [",".join([*(f"{v:.4f}" for v in x), label]) for x, label in ROWS]
     return "\n".join([*good[:3], line, *good[3:]])
@@ -81,10 +110,16 @@ def test_any_width_still_refuses_what_cannot_be_meant(tmp_path):
     rows = [(x[:7], label) for x, label in ROWS]
     path = write(tmp_path, rows)
     good = path.read_text().splitlines()
+    number = [f"{line[:-2]},0.{i:03d}" for i, line in enumerate(good)]
     for lines, words in (
         ([good[0] + ",0.5", *good[1:]], "line 1: 9 columns instead of 8"),
-        ([*good, good[0].replace(",R", ",r.")], "line 21: the label 'r.' occurs once"),
-        ([f"{i},{line[:-2]}.{i}" for i, line in enumerate(good * 2)], "different labels in column 8"),
+        ([*good, good[0].replace(",R", ",r.")], "3 classes .*'r.' first in line 21"),
+        (number, "20 different labels in column 8"),
+        ([*good[7:], good[0]], "2 rows of each class at least; 'R' .first in line 14. has 1"),
+        ([f"{i},{line}" for i, line in enumerate(good)], "counts its rows in column 1; delete"),
+        ([f"P{i},{line}" for i, line in enumerate(good)], "line 1, column 1: 'P0', no number"),
+        (["a,b,c,d,e,f,g", *good], "line 1: 7 names above 8 columns"),
+        ([line.replace(",", "|") for line in good], "no columns; save"),
     ):
         path.write_text("\n".join(lines))
         with pytest.raises(sonar.SonarError, match=words):
@@ -104,6 +139,10 @@ NUMBERS = ",".join(["0.5"] * 60)
         (broken(NUMBERS.replace("0.5", "", 1) + ",M"), "line 4, column 1: a missing value"),
         (broken(NUMBERS.replace("0.5", "?", 1) + ",M"), "line 4, column 1: a missing value"),
         (broken(NUMBERS.replace("0.5", "nan", 1) + ",M"), "line 4, column 1: a missing value"),
+        (broken(NUMBERS.replace("0.5", "N/A", 1) + ",M"), "line 4, column 1: a missing value"),
+        (broken(NUMBERS + ",nan"), "line 4: the label is missing"),
+        (broken('"' + NUMBERS + ",M"), "line 4: 1 columns instead of 61"),
+        (broken(NUMBERS.replace("0.5", '"0,5"', 1) + ",M"), "decimal commas need semicolons"),
         (broken(NUMBERS.replace("0.5", "inf", 1) + ",M"), "line 4, column 1"),
         (broken(NUMBERS.replace("0.5", "o.5", 1) + ",M"), "'o.5', no number"),
         (broken(NUMBERS + ",X"), "line 4: the label is 'X' instead of M or R"),
