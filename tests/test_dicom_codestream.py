@@ -1,5 +1,7 @@
 """A compressed picture that lost bytes is refused wherever the cut is: decoders themselves often say nothing."""
 
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
@@ -8,8 +10,16 @@ from pydicom.encaps import encapsulate, generate_frames
 from helpers.dicom import DicomSeriesError, pixels, read_series
 from helpers.dicom.codestream import picture_size
 from tests.zoo.cases import CASES
+from tests.zoo.writer import Series, dataset, htj2k_picture
 
 SYNTAXES = ("rle", "jpeg_ls", "jpeg_2000", "jpeg_lossless")
+
+
+STORED = {
+    "lossless_signed": ("201", np.int16),
+    "lossless_rpcl_unsigned": ("202", np.uint16),
+    "lossy_signed": ("203", np.int16),
+}
 
 
 def one_file(name, folder):
@@ -24,6 +34,33 @@ def rewrite(ds, path, stream):
     ds.PixelData = encapsulate([stream + b"\0" * (len(stream) % 2)])
     ds["PixelData"].is_undefined_length = True
     ds.save_as(path)
+
+
+def htj2k_file(name, folder):
+    """A slice whose code stream is a stored one, its path, the stream and the values it was made of."""
+    syntax, dtype = STORED[name]
+    stream = (Path(__file__).parent / "zoo" / "htj2k" / f"{name}.j2c").read_bytes()
+    truth = htj2k_picture(dtype)
+    ds, path = dataset(Series(stored=truth[None]), 0), folder / f"{name}.dcm"
+    ds.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.4.{syntax}"
+    rewrite(ds, path, stream)
+    return ds, path, stream, truth.astype(int) - 1024
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_htj2k_gives_the_values_it_was_made_of(name, tmp_path):
+    ds, path, stream, truth = htj2k_file(name, tmp_path)
+    assert np.abs(read_series(path).hu - truth).max() <= (100 if name.startswith("lossy") else 0)
+    for place in (*np.linspace(2, len(stream) - 4, 25).astype(int), len(stream) - 2):
+        rewrite(ds, path, stream[:place])
+        with pytest.raises(DicomSeriesError, match=path.name):
+            read_series(path)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_htj2k_is_decoded_by_the_default_install(name):
+    syntax = f"1.2.840.10008.1.2.4.{STORED[name][0]}"
+    assert pixels.plugin(syntax)[0] in pixels.find_decoder(syntax).available_plugins
 
 
 @pytest.mark.parametrize("name", SYNTAXES)

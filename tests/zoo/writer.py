@@ -55,6 +55,12 @@ def picture(slices: int = SLICES, rows: int = ROWS, columns: int = COLUMNS, inte
     return values.astype(np.int16)
 
 
+def htj2k_picture(dtype: type = np.int16) -> np.ndarray:
+    """What the stored HTJ2K code streams show: (12, 16) values of a formula, half of the signed ones negative."""
+    r, c = np.ogrid[:ROWS, :COLUMNS]
+    return ((37 * r * r + 211 * c + 5 * r * c * c) % 4001 - (2000 if dtype is np.int16 else 0)).astype(dtype)
+
+
 # JPEG 2000 halves a picture five times and wants one that is large enough.
 LARGER = Series(stored=picture(rows=36, columns=40))
 
