@@ -72,7 +72,7 @@ class Mosaic(Unreadable):
 @lru_cache(maxsize=4096)
 def orientation_of(value: bytes | None) -> tuple[float, ...] | None:
     """Six direction cosines, made exactly perpendicular unit vectors; None when absent; Broken when impossible."""
-    found = tags.numbers(value)
+    found = tags.stated(value, "ImageOrientationPatient")
     if not found:
         return None
     if len(found) != 6:
@@ -97,7 +97,7 @@ def tidy_orientation(cosines) -> tuple[float, ...]:
 @lru_cache(maxsize=4096)
 def spacing_of(value: bytes | None) -> tuple[float, float] | None:
     """(between rows, between columns) in mm; None when absent; Broken when not above 0."""
-    found = tags.numbers(value)
+    found = tags.stated(value, "PixelSpacing")
     if not found:
         return None
     if len(found) < 2 or not all(1e-6 < step < 1e6 for step in found[:2]):
@@ -111,8 +111,8 @@ def _geometry(orientation: bytes | None, spacing: bytes | None) -> Geometry:
 
 
 def position_of(value: bytes | None) -> tuple[float, float, float] | None:
-    """The three numbers of ImagePositionPatient; None when absent or unreadable."""
-    found = tags.numbers(value)
+    """The three numbers of ImagePositionPatient; None when absent; Broken when unreadable."""
+    found = tags.stated(value, "ImagePositionPatient")
     return found if len(found) == 3 else None
 
 
@@ -157,11 +157,18 @@ def _plain(header: Header) -> Plain:
     check_size(header)
     raw = header.raw.get
     geometry = _geometry(raw(tags.ORIENTATION), raw(tags.PIXEL_SPACING))
-    slope, intercept = tags.number(raw(tags.SLOPE)), tags.number(raw(tags.INTERCEPT))
+    slope, intercept = scale_in(header)
     check_scale(slope, intercept)
     rows, columns, allocated, _, _ = image_format(header)
     needed = rows * columns * allocated // 8 if header.syntax in NATIVE else 0
     return Plain(geometry, slope, intercept, needed, header.excess > 0)
+
+
+def scale_in(header: Header) -> tuple[float | None, float | None]:
+    """RescaleSlope and RescaleIntercept, None where absent; Broken when one is there but cannot be read."""
+    pairs = (tags.SLOPE, "RescaleSlope"), (tags.INTERCEPT, "RescaleIntercept")
+    slope, intercept = (next(iter(tags.stated(header.raw.get(tag), name)), None) for tag, name in pairs)
+    return slope, intercept
 
 
 def check_scale(slope: float | None, intercept: float | None) -> None:

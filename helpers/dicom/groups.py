@@ -11,6 +11,7 @@ from helpers.dicom import tags
 from helpers.dicom.frames import Frame, Geometry
 from helpers.dicom.header import Header, once
 from helpers.dicom.stack import SAME_PLACE, distances, has_geometry
+from helpers.findings import Finding
 
 # Elements whose raw text must be equal within a group.
 SAME = (tags.SERIES_UID, tags.SOP_CLASS, tags.ROWS, tags.COLUMNS, tags.MODALITY, tags.KERNEL)
@@ -34,6 +35,9 @@ WEAK = {
     tags.ACQUISITION_TIME: "acquisition time",
     tags.CONTENT_TIME: "content time",
 }
+
+# What makes slices look different at the same place: worth a word where it changes within one volume.
+CONTRAST = {tag: word for tag, word in STRONG.items() if tag != tags.STACK} | {tags.KVP: WEAK[tags.KVP]}
 
 
 @dataclass
@@ -136,6 +140,25 @@ def split_times(frames: list[Frame]) -> list[Group]:
                 for i, value in enumerate(ordered)
             ]
     return [Group(frames)]
+
+
+def contrast_findings(frames: list[Frame]) -> list[Finding]:
+    """Slices of several times, echoes or tube voltages that share no position: one volume, but not one contrast."""
+    kinds = [_contrast(frame.header) if not frame.labels else _labelled(frame) for frame in frames]
+    if len(set(kinds)) == 1:
+        return []
+    different = [word for word, *values in zip(CONTRAST.values(), *kinds) if len(set(values)) > 1]
+    text = f"The slices differ in {' and '.join(different)}; they were taken as one volume as no two share a position."
+    return [Finding("contrast_varies", text)]
+
+
+def _labelled(frame: Frame) -> tuple[str, ...]:
+    return tuple(frame.label(tag) for tag in CONTRAST)
+
+
+@once(*CONTRAST)
+def _contrast(header: Header) -> tuple[str, ...]:
+    return tuple(tags.text(header.raw.get(tag)) for tag in CONTRAST)
 
 
 def _place_numbers(frames: list[Frame]) -> np.ndarray:

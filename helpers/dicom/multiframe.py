@@ -16,6 +16,7 @@ from helpers.dicom.frames import (
     Geometry,
     check_scale,
     frame_count,
+    scale_in,
     single_frame,
     spacing_of,
     tidy_orientation,
@@ -71,7 +72,7 @@ def _ungrouped(header: Header, count: int) -> list[Frame]:
         raise Broken(f"{count} frames without functional groups: where each of them lies is not said")
     raw = header.raw.get
     geometry = Geometry(None, spacing_of(raw(tags.PIXEL_SPACING)))
-    slope, intercept = tags.number(raw(tags.SLOPE)), tags.number(raw(tags.INTERCEPT))
+    slope, intercept = scale_in(header)
     check_scale(slope, intercept)
     depth = tags.number(raw(tags.SPACING_BETWEEN)) or tags.number(raw(tags.SLICE_THICKNESS))
     return [Frame(header, index, None, geometry, slope, intercept, depth) for index in range(count)]

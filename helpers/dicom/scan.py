@@ -12,7 +12,7 @@ from pathlib import Path
 from helpers.dicom import tags
 from helpers.dicom.fast import Reader
 from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, image_format
-from helpers.dicom.groups import Group, group
+from helpers.dicom.groups import Group, contrast_findings, group
 from helpers.dicom.header import Header
 from helpers.dicom.rescale import header_findings
 from helpers.dicom.sources import Entry, Unreadable, list_entries
@@ -156,7 +156,13 @@ def describe(member: Group) -> SeriesInfo:
     count = len(stack.places)
     spacing = (stack.step, dy, dx)
     slots = stack.slots[-1] + 1
-    findings = [*header_findings(stack.frames), *stack.findings, *stack.gaps, *stack.blocking]
+    findings = [
+        *header_findings(stack.frames),
+        *contrast_findings(stack.frames),
+        *stack.findings,
+        *stack.gaps,
+        *stack.blocking,
+    ]
     if member.sisters > 1:
         text = f"The series holds {member.sisters} sets of slices that are no one volume; this is one of them."
         findings.append(Finding("mixed", text))

@@ -122,9 +122,10 @@ def _refuse_blocked(stack: Stack, findings: list[Finding], gaps: str) -> None:
         raise DicomSeriesError(" ".join(finding.message for finding in stack.blocking), everything)
     if stack.gaps and gaps == "raise":
         text = " ".join(finding.message for finding in stack.gaps[:3])
-        raise DicomSeriesError(
-            f'{text} Use gaps="keep" to stack what is there or gaps="fill" to interpolate.', everything
+        remedy = 'Use gaps="keep" to stack what is there' + (
+            ' or gaps="fill" to interpolate.' if stack.fillable else "."
         )
+        raise DicomSeriesError(f"{text} {remedy}", everything)
     if stack.gaps and gaps == "fill" and not stack.fillable:
         text = " ".join(finding.message for finding in stack.gaps if finding.kind == "uneven_spacing")
         raise DicomSeriesError(f'{text} Only gaps of whole steps can be filled; use gaps="keep".', everything)

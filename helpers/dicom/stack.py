@@ -179,9 +179,27 @@ def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
         far = off[uneven].max() > 0.1 * base or (times[uneven] > 1).any()
         (stack.gaps if far else stack.findings).append(Finding("uneven_spacing", text, names))
         stack.fillable = not far
+    _note_drift(stack, steps, base)
     if not stack.gaps:
         _note_sparse(stack, first, base)
     _note_tilt(stack, first)
+
+
+def _note_drift(stack: Stack, steps: np.ndarray, base: float) -> None:
+    """Steps that change so little that none stands out, yet add up: slices far from where even steps put them."""
+    away = np.abs(np.concatenate([[0.0], np.cumsum(steps)]) - np.array(stack.slots) * stack.step)
+    worst = int(np.argmax(away))
+    if away[worst] <= max(0.01 * base, 0.01):
+        return
+    name, far = stack.places[worst][0].name, away[worst] > 0.1 * base
+    text = (
+        f"Slice distances change along the stack ({steps.min():.5g} to {steps.max():.5g} mm): {name} lies "
+        f"{away[worst]:.3g} mm from where even steps put it."
+    )
+    known = any(finding.kind == "uneven_spacing" for finding in (*stack.gaps, *stack.findings))
+    if far or not known:
+        (stack.gaps if far else stack.findings).append(Finding("uneven_spacing", text, (name,)))
+        stack.fillable = stack.fillable and not far
 
 
 def _gap_finding(stack: Stack, positions: np.ndarray, k: int, times: int) -> Finding:

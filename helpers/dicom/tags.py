@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from pydicom.charset import TEXT_VR_DELIMS, convert_encodings, decode_bytes
 
+from helpers.dicom.sources import Broken
+
 MEDIA_CLASS = 0x00020002
 TRANSFER_SYNTAX = 0x00020010
 CHARACTER_SET = 0x00080005
@@ -124,6 +126,14 @@ def numbers(value: bytes | None) -> tuple[float, ...]:
     except ValueError:
         return ()
     return found if all(map(math.isfinite, found)) and b"_" not in value else ()
+
+
+def stated(value: bytes | None, name: str) -> tuple[float, ...]:
+    """`numbers` of an element that decides about geometry or scale: Broken when it is there but cannot be read."""
+    found = numbers(value)
+    if not found and value and value.strip(b" \0"):
+        raise Broken(f"{name} is there, but holds no numbers as the standard writes them")
+    return found
 
 
 def number(value: bytes | None) -> float | None:

@@ -202,3 +202,13 @@ def zip_archive(folder):
 def list_of_files(folder):
     series = plain(folder)
     return Answer(series, source=lambda folder: sorted(folder.iterdir(), reverse=True))
+
+
+@case
+def echo_times_alternate_along_the_stack(folder):
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "EchoTime", 10 + k % 2)), found("contrast_varies"))
+
+
+@case
+def tube_voltages_alternate_along_the_stack(folder):
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "KVP", 80 + 60 * (k % 2))), found("contrast_varies"))

@@ -96,3 +96,23 @@ def not_hounsfield(folder):
 def monochrome1(folder):
     change = lambda ds, k: setattr(ds, "PhotometricInterpretation", "MONOCHROME1")  # noqa: E731
     return Answer(tweaked(folder, change), found("monochrome1"))
+
+
+def _overwritten(folder, old: bytes, new: bytes) -> Series:
+    """Bytes of the value changed in the finished files: what a data set object would refuse to hold."""
+    series = plain(folder)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        assert content.count(old) == 1
+        path.write_bytes(content.replace(old, new))
+    return series
+
+
+@case
+def intercept_with_decimal_comma(folder):
+    return Answer(_overwritten(folder, b"-1024", b"-10,4"), error="RescaleIntercept is there")
+
+
+@case
+def spacing_with_decimal_commas(folder):
+    return Answer(_overwritten(folder, b"0.8\\0.7", b"0,8\\0,7"), error="PixelSpacing is there")

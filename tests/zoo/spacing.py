@@ -52,6 +52,16 @@ def two_zones_of_spacing(folder):
     return Answer(tweaked(folder, change), error="missing")
 
 
+def _drifting(ds, k, growth):
+    """Each step a little longer than the one before: no step stands out, the sum does."""
+    ds.ImagePositionPatient = [-30, -20, f"{100 + 2.5 * k + growth * k * k:.6f}"]
+
+
+@case
+def spacing_drifts_far(folder):
+    return Answer(tweaked(folder, lambda ds, k: _drifting(ds, k, 0.02)), error="change along the stack")
+
+
 @case
 def slices_shifted_sideways(folder):
     def change(ds, k):
