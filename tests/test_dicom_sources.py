@@ -12,6 +12,8 @@ from tests.zoo.answer import plain, tweaked
 from tests.zoo.cases import CASES
 from tests.zoo.writer import BRIGHT, SECRET, Series
 
+REAL_ZIP = zipfile.ZipFile
+
 
 @pytest.mark.parametrize(
     ("name", "filler"),
@@ -175,3 +177,32 @@ def test_a_value_that_swallowed_the_name_is_not_shown(tmp_path):
     except DicomSeriesError as error:
         shown += str(error)
     assert SECRET not in shown and "ZQ-4711" not in shown
+
+
+def test_a_name_that_was_typed_into_other_texts_is_not_shown(tmp_path):
+    def change(ds, k):
+        ds.SeriesDescription, ds.RescaleType = f"Thorax of QUAGGA, {SECRET.lower()} (ZQ-4711)", SECRET
+
+    tweaked(tmp_path, change)
+    series = scan_folder(tmp_path)
+    volume = read_series(series[0])
+    shown = repr(series) + str(series[0]) + str(volume.findings) + str(volume.meta) + repr(series[0].stack.frames[0])
+    assert "Thorax of" in shown and "another unit" in shown
+    for part in ("zebra", "quagga", "zq-4711"):
+        assert part not in shown.lower()
+
+
+def test_a_common_word_that_is_also_a_given_name_stays(tmp_path):
+    tweaked(tmp_path, lambda ds, k: setattr(ds, "PatientName", "PHANTOM^ZOO"))
+    assert scan_folder(tmp_path)[0].description == "zoo"
+
+
+def test_the_contents_of_an_archive_are_listed_once_for_all_members(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for k in range(50):
+            archive.writestr(f"{k}.txt", "no image")
+    opened = []
+    monkeypatch.setattr(sources.zipfile, "ZipFile", lambda path: opened.append(path) or REAL_ZIP(path))
+    assert len(scan_folder(tmp_path / "many.zip").skipped) == 50
+    assert len(opened) == 2  # for the list, and for the members
+    (tmp_path / "many.zip").unlink()  # nothing holds it open

@@ -79,7 +79,7 @@ class Header:
     """
 
     entry: Entry
-    raw: dict[int, bytes]
+    raw: dict[int, bytes] = field(repr=False)
     syntax: str
     size: int
     pixel_offset: int | None = None
@@ -94,6 +94,12 @@ class Header:
     @property
     def name(self) -> str:
         return self.entry.name
+
+    def free_text(self, tag: int) -> str:
+        """A text that people type in, without the patient's name and number."""
+        character_set = self.raw.get(tags.CHARACTER_SET)
+        texts = (tags.decoded(self.raw.get(t), character_set) for t in (tag, tags.PATIENT_NAME, tags.PATIENT_ID))
+        return tags.without_identity(*texts)
 
     def pixel_bytes(self, offset: int = 0, count: int | None = None) -> bytes:
         """Bytes of the pixel element from `offset` within it; all of them by default, never more than the file has."""

@@ -15,7 +15,7 @@ from helpers.dicom.frames import Frame, image_format
 from helpers.dicom.header import quiet
 from helpers.dicom.pixels import stored_values
 from helpers.dicom.rescale import Overflow, rescale_in_place, rescale_into, scale_of, unreadable
-from helpers.dicom.sources import Unreadable
+from helpers.dicom.sources import Unreadable, open_archives
 from helpers.findings import DicomSeriesError, Finding, plural, some
 
 TYPES = (np.dtype(np.int16), np.dtype(np.float32), np.dtype(np.float64))
@@ -81,7 +81,7 @@ def _fill(
     done = _by_threads(volume, plain, workers, progress is not None, unclean)
     done = itertools.chain(done, decoded_slices(volume, coded, workers))
     done = progress(done, total=len(frames)) if progress else done
-    with quiet():  # once for all frames
+    with quiet(), open_archives():  # once for all frames
         for _ in done:
             pass
     if not unclean:

@@ -62,7 +62,7 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
     if modality != "CT":
         findings.append(Finding("not_hu", f"Modality {modality or 'unknown'}: the values are not Hounsfield units."))
     elif kinds:
-        names = ", ".join(sorted(kinds))
+        names = ", ".join(sorted({kind if kind in RESCALE_TYPES else "of another unit" for kind in kinds}))
         findings.append(Finding("not_hu", f"RescaleType {names}: the values are not Hounsfield units."))
     for kind, attribute, text in SENTENCES:
         if any(getattr(fact, attribute) for fact in different):
@@ -88,6 +88,8 @@ def _absent(frame: Frame) -> list[str]:
     return [name for name, value in pairs if value is None]
 
 
+# The defined terms of PS3.3 C.11.1.1.2; anything else may be a text that was typed in, and is not repeated.
+RESCALE_TYPES = frozenset(["OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"])
 SENTENCES = (
     ("not_hu", "table", "with a modality look-up table in the place of slope and intercept; not applied: not HU."),
     ("monochrome1", "inverted", "MONOCHROME1: 0 is shown white. Values are kept; only a display has to be inverted."),

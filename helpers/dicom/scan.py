@@ -15,7 +15,7 @@ from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, im
 from helpers.dicom.groups import Group, contrast_findings, group
 from helpers.dicom.header import Header
 from helpers.dicom.rescale import header_findings
-from helpers.dicom.sources import Entry, Unreadable, list_entries
+from helpers.dicom.sources import Entry, Unreadable, list_entries, open_archives
 from helpers.dicom.stack import Stack, arrange
 from helpers.findings import Finding
 
@@ -127,12 +127,13 @@ def scan_folder(path: Source) -> SeriesList:
     entries, unread = list_entries(path)
     skips = [Skip(name, reason) for name, reason in unread]
     frames: list[Frame] = []
-    for header in headers(entries, skips):
-        try:
-            frames.extend(frames_of(header))
-        except Unreadable as error:
-            uid = tags.text(header.raw.get(tags.SERIES_UID))
-            skips.append(Skip(header.name, str(error), KINDS.get(type(error), "skipped"), uid))
+    with open_archives():
+        for header in headers(entries, skips):
+            try:
+                frames.extend(frames_of(header))
+            except Unreadable as error:
+                uid = tags.text(header.raw.get(tags.SERIES_UID))
+                skips.append(Skip(header.name, str(error), KINDS.get(type(error), "skipped"), uid))
     return SeriesList([describe(member) for member in group(frames)], skips)
 
 
@@ -169,7 +170,7 @@ def describe(member: Group) -> SeriesInfo:
     return SeriesInfo(
         uid=tags.text(raw.get(tags.SERIES_UID)),
         modality=tags.text(raw.get(tags.MODALITY)),
-        description=tags.decoded(raw.get(tags.SERIES_DESCRIPTION), raw.get(tags.CHARACTER_SET)),
+        description=frame.header.free_text(tags.SERIES_DESCRIPTION),
         n_slices=count,
         shape=(count, rows, columns),
         spacing=spacing,

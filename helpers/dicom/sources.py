@@ -6,11 +6,13 @@ Every entry answers the same three questions: its name, its first bytes, its who
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import threading
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -61,14 +63,51 @@ class FileEntry:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
 
 
+class _Opened:
+    """Archives that stay open for a while, so that their table of contents is read once and not for every member."""
+
+    def __init__(self) -> None:
+        self.lock, self.inside = threading.Lock(), 0
+        self.archives: dict[str, zipfile.ZipFile] = {}
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                while self.archives:
+                    self.archives.popitem()[1].close()
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[zipfile.ZipFile]:
+        """The archive, kept for the next one who asks while anybody is inside; its members may be read by threads."""
+        with self:
+            with self.lock:
+                if path not in self.archives:
+                    self.archives[path] = zipfile.ZipFile(path)
+                archive = self.archives[path]
+            yield archive
+
+
+_OPENED = _Opened()
+
+
+def open_archives() -> _Opened:
+    """A context in which an archive, once opened, stays open."""
+    return _OPENED
+
+
 class ZipEntry:
     """One member of a zip archive; unpacked in memory when it is asked for."""
 
-    __slots__ = ("archive", "member", "name", "path", "size")
+    __slots__ = ("archive", "info", "name", "path", "size")
 
     def __init__(self, archive: str, info: zipfile.ZipInfo, name: str):
         self.archive = archive
-        self.member = info.filename
+        self.info = info  # not its name: an archive may hold two members of one name
         self.size = info.file_size
         self.path = f"{archive}/{info.filename.lstrip('/')}"  # Path would leave the archive for "/name"
         self.name = name
@@ -77,7 +116,7 @@ class ZipEntry:
 
     def _unpack(self, count: int) -> bytes:
         try:
-            with zipfile.ZipFile(self.archive) as archive, archive.open(self.member) as file:
+            with _OPENED.open(self.archive) as archive, archive.open(self.info) as file:
                 return file.read(count)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError):
             raise Broken("cannot be unpacked: the archive is damaged, encrypted or of an unknown method") from None
@@ -153,7 +192,7 @@ def _entry(path: Path, name: str, entries: list[Entry], skipped: Skipped) -> Non
         member = PurePosixPath(*path.relative_to(archive).parts).as_posix()
         found: list[Entry] = []
         _add_zip(str(archive), archive.name + "/", found, skipped)
-        chosen = [entry for entry in found if isinstance(entry, ZipEntry) and entry.member.lstrip("/") == member]
+        chosen = [entry for entry in found if isinstance(entry, ZipEntry) and entry.info.filename.lstrip("/") == member]
         entries.extend(chosen)
         if not chosen:
             skipped.append((name, "no such member in the archive"))

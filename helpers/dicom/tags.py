@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from functools import lru_cache
 
@@ -23,6 +24,8 @@ MODALITY = 0x00080060
 MANUFACTURER = 0x00080070
 SERIES_DESCRIPTION = 0x0008103E
 MODEL = 0x00081090
+PATIENT_NAME = 0x00100010
+PATIENT_ID = 0x00100020
 BODY_PART = 0x00180015
 SLICE_THICKNESS = 0x00180050
 KVP = 0x00180060
@@ -93,6 +96,7 @@ WANTED = NUMBERS | frozenset(
     {
         MEDIA_CLASS, TRANSFER_SYNTAX, CHARACTER_SET, IMAGE_TYPE, SOP_CLASS, SOP_INSTANCE, ACQUISITION_TIME,
         CONTENT_TIME, ACQUISITION_DATETIME, MODALITY, MANUFACTURER, SERIES_DESCRIPTION, MODEL, BODY_PART,
+        PATIENT_NAME, PATIENT_ID,
         SLICE_THICKNESS, KVP, ECHO_TIME, ECHO_NUMBER, SPACING_BETWEEN, TRIGGER_TIME, KERNEL, PATIENT_POSITION, B_VALUE,
         STUDY_UID, SERIES_UID, ACQUISITION_NUMBER, INSTANCE_NUMBER, POSITION, ORIENTATION,
         FRAME_OF_REFERENCE, TEMPORAL_POSITION, CARDIAC_PHASE, PHOTOMETRIC, FRAMES,
@@ -177,3 +181,19 @@ def decoded(value: bytes | None, character_set: bytes | None) -> str:
         return found if found.isprintable() and len(found) <= LONGEST_TEXT else ""
     except Exception:
         return text(value).encode("ascii", "replace").decode()
+
+
+def without_identity(shown: str, name: str, number: str) -> str:
+    """A free text without the patient's name and number, which some people write into it too.
+
+    All parts of the name go where the family name stands; a given name alone may be a word of its own.
+    """
+    parts = [part for part in re.split(r"[\^=\s,]+", name) if len(part) > 1 + part.isascii()]
+    words = parts if parts and _word(parts[0]).search(shown) else []
+    for word in [*words, *([number] if len(number) > 3 else [])]:
+        shown = _word(word).sub("...", shown)
+    return shown
+
+
+def _word(text: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE)

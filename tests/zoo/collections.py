@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 import zipfile
 
 import numpy as np
@@ -202,6 +203,16 @@ def zip_archive(folder):
 def list_of_files(folder):
     series = plain(folder)
     return Answer(series, source=lambda folder: sorted(folder.iterdir(), reverse=True))
+
+
+@case
+def two_members_of_one_name(folder):
+    series = plain(folder / "in")
+    with warnings.catch_warnings(), zipfile.ZipFile(folder / "series.zip", "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)  # zipfile warns of what is wanted here
+        for k, path in enumerate(sorted((folder / "in").iterdir())):
+            archive.write(path, "last.dcm" if k > 7 else path.name)
+    return Answer(series, source=lambda folder: folder / "series.zip")
 
 
 @case
