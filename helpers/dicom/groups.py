@@ -18,7 +18,6 @@ SAME = (tags.SERIES_UID, tags.SOP_CLASS, tags.ROWS, tags.COLUMNS, tags.MODALITY,
 # What tells volumes at the same positions apart, the most telling first. The strong ones split even when one volume is
 # incomplete; the weak ones (every slice may have its own) only when each value covers all positions.
 STRONG = {
-    tags.STACK: "stack",
     tags.TEMPORAL_POSITION: "time",
     tags.ECHO_NUMBER: "echo",
     tags.ECHO_TIME: "echo time",
@@ -37,7 +36,7 @@ WEAK = {
 }
 
 # What makes slices look different at the same place: worth a word where it changes within one volume.
-CONTRAST = {tag: word for tag, word in STRONG.items() if tag != tags.STACK} | {tags.KVP: WEAK[tags.KVP]}
+CONTRAST = STRONG | {tags.KVP: WEAK[tags.KVP]}
 
 
 @dataclass
@@ -126,6 +125,16 @@ def split_times(frames: list[Frame]) -> list[Group]:
     """One group per time, echo or phase where several volumes share their positions; else one group."""
     if len(frames) < 2 or not has_geometry(frames):
         return [Group(frames)]
+    stacks = {frame.label(tags.STACK) for frame in frames}
+    if len(stacks) > 1:  # frames of different stacks never belong together (PS3.3 C.7.6.16.2.2), wherever they lie
+        parts = [
+            [frame for frame in frames if frame.label(tags.STACK) == name] for name in sorted(stacks, key=_sort_key)
+        ]
+        return [
+            Group(part.frames, f"stack {i + 1} of {len(parts)} {part.part}".strip())
+            for i, members in enumerate(parts)
+            for part in split_times(members)
+        ]
     places = _place_numbers(frames)
     if len(np.unique(places)) == len(frames):
         return [Group(frames)]

@@ -47,6 +47,8 @@ def find_start(data: bytes) -> int:
     plausible = len(data) >= 16 and data[:2] in (b"\x02\x00", b"\x08\x00") and data[3] == 0
     if plausible and (data[4:6] in SHORT or int.from_bytes(data[4:8], "little") < 256):
         return 0
+    if data[:4] == b"PK\x03\x04":
+        raise Unreadable("an archive, not a DICOM file; unpack it first if it holds a series")
     raise Unreadable("not a DICOM file")
 
 

@@ -117,6 +117,17 @@ def enhanced_with_two_times(folder):
 
 
 @case
+def enhanced_with_two_stacks_one_above_the_other(folder):
+    series = Series()
+    order = [k for k in ORDER if k not in (4, 5)]
+    ds = enhanced(series, order)
+    for k, frame in zip(order, ds.PerFrameFunctionalGroupsSequence):
+        frame.FrameContentSequence[0].StackID = "low" if k < 4 else "high"
+    save(ds, folder / "all.dcm")
+    return Answer(series, error="stack 2 of 2")
+
+
+@case
 def enhanced_missing_frame(folder):
     series = Series()
     save(enhanced(series, [k for k in ORDER if k != 4]), folder / "all.dcm")
