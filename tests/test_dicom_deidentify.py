@@ -6,12 +6,15 @@ from io import BytesIO
 import numpy as np
 import pydicom
 import pytest
-from pydicom.datadict import DicomDictionary
+from pydicom.datadict import DicomDictionary, dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from helpers.dicom import read_series
 from helpers.dicom.deidentify import BurnedInWarning, deidentify, new_uid
+from tests.zoo.e11_tags import TAGS
 from tests.zoo.writer import SECRET, Series, datasets, save
 
 TEXT = "Quagga4711"
@@ -20,6 +23,30 @@ SAMPLES = {
     **dict.fromkeys(("PN", "LO", "SH", "ST", "LT", "UT", "UC", "AE", "UR"), TEXT),
     "DA": SECRET_DATE, "DT": SECRET_DATE + "101112", "TM": "235959", "AS": "099Y", "UI": SECRET_UID,
 }  # fmt: skip
+
+# For the table of the standard: values that no other element has, of every other VR too.
+MARKS = SAMPLES | {
+    "CS": "QUAGGA4711", "IS": "471147", "DS": "4711.47", "FD": 4711.47, "FL": 4711.5, "US": 47114,
+    **dict.fromkeys(("OB", "OW", "UN"), TEXT.encode()),
+}  # fmt: skip
+
+
+def marked(tag: tuple[int, int]) -> pydicom.DataElement:
+    """An element of the standard's table with an identity in it; a sequence has one in its item."""
+    vr = dictionary_VR(tag).split(" or ")[0]
+    item = Dataset()
+    item.CodeMeaning, item.PatientName, item.StudyDate, item.ReferencedSOPInstanceUID = (
+        TEXT,
+        TEXT,
+        SECRET_DATE,
+        SECRET_UID,
+    )
+    return pydicom.DataElement(tag, vr, Sequence([item]) if vr == "SQ" else MARKS[vr])
+
+
+def marks(ds: Dataset) -> set[str]:
+    """Where a marked value stands, at any depth."""
+    return {e.keyword for e in ds.iterall() if e.VR != "SQ" and e.value in MARKS.values()}
 
 
 def everything() -> Dataset:
@@ -48,6 +75,74 @@ def test_no_text_of_any_element_survives():
     assert kept <= technical, kept - technical
     shown = as_text(clean)
     assert SECRET_DATE not in shown and SECRET_UID not in shown and "099Y" not in shown and "235959" not in shown
+
+
+@pytest.mark.parametrize("shift_days", [None, -77])
+def test_nothing_marked_in_the_standards_table_survives(shift_days):
+    ds, nested = Dataset(), Dataset()
+    for tag in TAGS:
+        if tag[0] > 4:
+            ds.add(marked(tag))
+            nested.add(marked(tag))
+    assert len(ds) > 600
+    ds.PerFrameFunctionalGroupsSequence = [nested]
+    ds.ReferencedImageSequence[0].RequestAttributesSequence = [nested]
+    clean = deidentify(ds, shift_days=shift_days)
+    assert marks(ds) == {e.keyword for e in ds.iterall() if e.VR != "SQ"}
+    times = {e.keyword for e in clean.iterall() if e.VR == "TM"} if shift_days else set()  # only dates are moved
+    assert not marks(clean) - times
+    assert len(clean.PerFrameFunctionalGroupsSequence[0]) > 0  # it was gone through, not dropped
+
+
+def test_nothing_of_the_file_meta_survives():
+    ds = datasets(Series())[0]
+    ds.file_meta.SourceApplicationEntityTitle = ds.file_meta.SendingApplicationEntityTitle = TEXT
+    ds.file_meta.PrivateInformationCreatorUID, ds.file_meta.PrivateInformation = SECRET_UID, TEXT.encode()
+    stream = BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    original = pydicom.dcmread(BytesIO(stream.getvalue()))
+    original.preamble = TEXT.encode().ljust(128)
+    stream = BytesIO()
+    clean = deidentify(original)
+    clean.save_as(stream, enforce_file_format=True)
+    assert TEXT.encode() not in stream.getvalue() and SECRET_UID.encode() not in stream.getvalue()
+    assert clean.file_meta.MediaStorageSOPInstanceUID == clean.SOPInstanceUID != original.SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr"),
+    [
+        (0x00181000, "CS"),
+        (0x00181030, "US"),
+        (0x00180050, "OB"),
+        (0x0020000D, "CS"),
+        (0x00080060, "PN"),
+        (0x00280010, "LO"),
+    ],
+)
+def test_a_text_under_another_vr_goes(tag, vr):
+    ds = Dataset()
+    ds[tag] = RawDataElement(Tag(tag), vr, 10, TEXT.encode(), 0, False, True)
+    assert tag not in deidentify(ds)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("tag", "vr"), [(0x00180050, "DS"), (0x00200013, "IS"), (0x00280010, "US"), (0x00180060, "UN")]
+)
+def test_an_unreadable_number_is_refused_without_being_quoted(tag, vr, nested, recwarn):
+    inner, ds = Dataset(), Dataset()
+    inner[tag] = RawDataElement(Tag(tag), vr, 11, b"Quagga4711X", 0, False, True)
+    ds.PerFrameFunctionalGroupsSequence = [inner]
+    with pytest.raises(ValueError, match=f"{pydicom.datadict.keyword_for_tag(tag)} .* cannot be read") as caught:
+        deidentify(ds if nested else inner)
+    assert "Quagga" not in str(caught.value) and not recwarn.list
+
+
+def test_what_goes_is_not_read():
+    ds = Dataset()
+    ds[0x00101010] = RawDataElement(Tag(0x00101010), "US", 3, b"abc", 0, False, True)  # PatientAge
+    assert "PatientAge" not in deidentify(ds)
 
 
 def test_dates_are_moved_together():
@@ -90,6 +185,8 @@ def test_says_what_was_done():
     clean = deidentify(datasets(Series())[0], shift_days=3)
     codes = [item.CodeValue for item in clean.DeidentificationMethodCodeSequence]
     assert clean.PatientIdentityRemoved == "YES" and codes == ["113100", "113107"]
+    assert clean.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert deidentify(datasets(Series())[0]).LongitudinalTemporalInformationModified == "REMOVED"
     assert (
         str(clean.PatientName).startswith("ANON-")
         and clean.file_meta.MediaStorageSOPInstanceUID == clean.SOPInstanceUID
