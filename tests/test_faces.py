@@ -51,8 +51,10 @@ def test_channel_order_is_red_first(astronaut):
     assert candidate_windows(grey).tolist() == candidate_windows(astronaut).tolist()
 
 
-def test_lbp_finds_the_known_box(astronaut):
-    assert detect_faces(astronaut, "lbp", min_size=60, max_size=123).tolist() == [[178, 74, 87, 87]]
+def test_lbp_finds_the_face(astronaut):
+    # Which box exactly depends on the processor: scikit-image's window sizes and sums have single precision.
+    boxes = detect_faces(astronaut, "lbp", min_size=60, max_size=123)
+    assert len(boxes) == 1 and overlap([FACE], boxes).max() > 0.8
     assert overlap([FACE], detect_faces(astronaut, "lbp")).max() > 0.75
 
 
