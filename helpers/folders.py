@@ -20,6 +20,7 @@ from PIL import Image
 from helpers.images import ImageError, ImageNote, read_image
 
 SUFFIXES = {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2", ".avif"}
+SUFFIXES |= {".heic", ".heif"}  # not read, but pictures: each is named with the remedy
 # What file managers, zip programs and notebooks leave behind: neither pictures nor classes.
 DEBRIS = {"thumbs.db", "desktop.ini", "__macosx", "__pycache__"}
 
@@ -76,12 +77,20 @@ def _sort_files(files: Iterable[Path], base: Path) -> tuple[list[Path], list[Ski
             skipped.append(Skipped(name, "not a picture by its name"))
             continue
         try:
-            with Image.open(file):
+            with warnings.catch_warnings(action="ignore"), Image.open(file):
                 good.append(file)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            reason = "an empty file" if file.stat().st_size == 0 else "no picture inside, or a damaged one"
-            skipped.append(Skipped(name, reason))
+            skipped.append(Skipped(name, _reason(file)))
     return good, skipped
+
+
+def _reason(file: Path) -> str:
+    """Why a file that could not be opened is no picture, in the words of `read_image`."""
+    try:
+        read_image(file)
+    except ImageError as error:
+        return str(error)
+    return "no picture inside, or a damaged one"
 
 
 def _existing(folder: str | Path) -> Path:
@@ -143,6 +152,13 @@ def list_pictures(folder: str | Path) -> Listing:
     if not files:
         raise FolderError(f"{path.name!r} holds no readable picture ({len(skipped)} other files): check the folder.")
     return Listing(files, np.full(len(files), -1), [], skipped)
+
+
+def need_every_class(labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Raise `FolderError` when a class has no picture left among those that could be read (their class numbers)."""
+    for number, name in enumerate(class_names):
+        if number not in labels:
+            raise FolderError(f"No picture in the class folder {name} could be read: fill it or remove it.")
 
 
 def one_hot(labels: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from helpers.folders import FolderError, Skipped, list_classes, list_pictures, told
+from helpers.folders import FolderError, Skipped, list_classes, list_pictures, need_every_class, told
 from helpers.images import ImageError, ImageNote, read_image
 from helpers.pets_neither import strangeness
 from helpers.pets_network import SIDE, WIDTHS, forward, shipped
@@ -132,6 +132,7 @@ def ask_folder(folder: str | os.PathLike, labelled: bool = True) -> FolderAnswer
         parts.append(_answer(np.stack(batch)))
     if not parts:
         raise FolderError(f"No picture in {Path(folder).name!r} could be read; the first: {skipped[0].reason}")
+    need_every_class(listing.labels[kept], listing.class_names)
     dog, strangeness, features = (np.concatenate(column) for column in zip(*parts))
     return FolderAnswer([listing.files[i] for i in kept], labels[kept], dog, strangeness > 1, features, skipped)
 

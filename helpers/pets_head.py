@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.evaluation import Split, learning_curve
-from helpers.folders import FolderError, Skipped, list_classes
+from helpers.folders import FolderError, Skipped, list_classes, need_every_class
 from helpers.pets import ask, batches
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def folder_features(folder: str | os.PathLike) -> LabelledFeatures:
     skipped, kept = list(listing.skipped), []
     parts = [ask(np.stack(batch)).features for batch in batches(listing.files, skipped, kept)]
     labels = listing.labels[kept]
-    for number, name in enumerate(listing.class_names):
-        if number not in labels:
-            raise FolderError(f"No picture in the class folder {name} could be read: fill it or remove it.")
+    need_every_class(labels, listing.class_names)
     return LabelledFeatures(
         np.concatenate(parts), labels, [listing.files[i] for i in kept], listing.class_names, skipped
     )

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 from helpers import vgg_weights
-from helpers.folders import Batches, FolderError, Skipped, get_batches, one_hot
+from helpers.folders import Batches, FolderError, Skipped, get_batches, need_every_class, one_hot
 from helpers.images import ImageError
 from helpers.vgg_features import FeatureCache, Features, Picture, Progress, extract, write_atomically
 from helpers.vgg_network import build_body, build_head, compiled, has_bfloat16
@@ -270,7 +270,9 @@ class Vgg16:
         found = self.features(batches, batch_size=batches.batch_size, progress=progress)
         for position, reason in found.failed:
             batches.skip(position, reason)
-        return found.values, batches.labels[found.kept]
+        labels = batches.labels[found.kept]
+        need_every_class(labels, batches.class_names)
+        return found.values, labels
 
     def _fit_head(self, x, y, valid, epochs, batch_size, shuffle, seed) -> dict[str, list[float]]:
         if self.head is None or self.head.optimizer is None:
