@@ -39,7 +39,7 @@ bench: setup-test ## the speed table, as ratios measured in one run
 fuzz: setup-test ## 10,000 damaged DICOM files through the loader (N=... for more)
 	@$(PYTHON) -m tests.fuzz.fuzz_dicom --n $(or $(N),10000)
 
-mutants: setup-test ## break the loader on purpose; a test must notice each time
+mutants: setup-test ## break the code on purpose; a test must notice each time
 	@$(PYTHON) -m tests.mutations
 
 lint: setup-test ## ruff, normal form and style of the notebooks

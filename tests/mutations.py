@@ -1,9 +1,10 @@
-"""Break the loader on purpose: every change must make a test fail.
+"""Break the course's code on purpose: every change must make a test fail.
 
     python -m tests.mutations [WORD ...]        all, or those with one of the words in their names; `make mutants`
 
-Each mutation is one exact text of one file and what takes its place. A copy of the project is changed, never the
-project itself, and only the tests named beside it run.
+The loader's mutations stand here, those of notebook 03's modules in `tests.mutations_networks`. Each is one exact text
+of one file and what takes its place. A copy of the project is changed, never the project itself, and only the tests
+named beside it run.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ MUTATIONS = (
 
 def copy_project(target: Path) -> None:
     """What the tests need, in a folder of its own."""
-    for name in ("helpers", "tests"):
+    for name in ("helpers", "tests", "data"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.keras"))
     shutil.copy(ROOT / "pyproject.toml", target)
 
@@ -120,11 +121,14 @@ def survives(mutation: Mutation, project: Path) -> str | None:
 
 
 def main() -> int:
+    from tests.mutations_networks import MUTATIONS as NETWORKS
+
     alive = 0
     with tempfile.TemporaryDirectory() as name:
         project = Path(name)
         copy_project(project)
-        chosen = [m for m in MUTATIONS if not sys.argv[1:] or any(word in m.name for word in sys.argv[1:])]
+        words = sys.argv[1:] or [""]
+        chosen = [m for m in (*MUTATIONS, *NETWORKS) if any(word in m.name for word in words)]
         for mutation in chosen:
             why = survives(mutation, project)
             alive += why is not None

@@ -86,6 +86,7 @@ def test_values_known_by_heart():
     np.testing.assert_allclose(act.tanh(X), 2 * act.sigmoid(2 * X) - 1, atol=1e-15)
     assert np.abs(act.tanh(X) - (2 * act.sigmoid(X) - 1)).max() == pytest.approx(0.30, abs=0.01)
     assert act.elu(-1.0) == pytest.approx(-0.632, abs=5e-4)
+    assert act.elu(-50.0, alpha=2.5) == pytest.approx(-2.5)  # it saturates at -alpha
     assert act.leaky_relu_divided(-1.0, 5.5) == pytest.approx(-0.182, abs=5e-4)
     assert act.rrelu_test(-1.0) == pytest.approx(-1 / 5.5)
     with np.errstate(over="raise"):

@@ -107,6 +107,7 @@ def test_calibration_of_honest_and_of_cocksure_probabilities():
 
 
 def test_calibration_by_hand():
+    assert d.temper(0.9, 2) == pytest.approx(0.75)  # odds of 9 to 1 become 3 to 1
     found = d.calibration([1, 0, 1, 1], [0.95, 0.95, 0.15, 1.0], bins=10)
     assert found.count.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0, 3]
     assert found.ece == pytest.approx((0.85 + 3 * abs(2.9 / 3 - 2 / 3)) / 4)

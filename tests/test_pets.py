@@ -107,6 +107,18 @@ def test_answers_are_finite_probabilities_in_input_order(drawn):
     np.testing.assert_allclose(dog_probability(pictures[33]), straight[33:34], atol=1e-4)
 
 
+def test_log_odds_are_divided_by_the_temperature_of_the_weights(drawn, monkeypatch):
+    stored = pets_network.shipped()
+    before = dog_probability(drawn[0][:16])
+    monkeypatch.setattr(pets, "shipped", lambda: stored._replace(temperature=2 * stored.temperature))
+    after = dog_probability(drawn[0][:16])
+    odds, halved = (np.log(p / (1 - p)) for p in (before, after))
+    assert np.allclose(halved, odds / 2, rtol=1e-4, atol=1e-6) and np.abs(odds).max() > 1
+    logits = pets_network.forward()(drawn[0][:16])[2], pets_network.forward()(drawn[0][:16, :, ::-1].copy())[2]
+    means = np.mean(logits, axis=0)
+    assert np.allclose(odds, (means[:, 1] - means[:, 0]) / stored.temperature, rtol=1e-3, atol=1e-4)
+
+
 def test_mirror_image_gets_the_same_answer():
     chelsea = skimage.data.chelsea()
     np.testing.assert_allclose(dog_probability([chelsea]), dog_probability([chelsea[:, ::-1]]), atol=1e-4)
@@ -228,6 +240,13 @@ def test_folder_names_skips_and_counts_what_it_cannot_read(folder):
     assert "10 pictures (4 cats, 6 dogs); 3 files skipped" in str(answer)
     assert [label == 1 for label in answer.labels] == [file.parent.name == "dogs" for file in answer.files]
     np.testing.assert_allclose(answer.dog, dog_probability(answer.files), atol=1e-4)
+
+
+def test_a_class_of_which_nothing_can_be_read_is_no_result(folder):
+    for file in (folder / "dogs").iterdir():
+        file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(FolderError, match="class folder dogs could be read"):
+        ask_folder(folder)
 
 
 def test_class_folders_in_any_case_and_order(folder):

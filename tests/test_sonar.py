@@ -278,6 +278,10 @@ def test_bands_of_the_real_table(medimg_data, monkeypatch):
         assert low <= 100 * train_many(X, y, standardise=standardise).mean() <= high
 
 
+def test_labels_are_numbered_in_sorted_order():
+    assert two_classes(["R", "M", "R"]).tolist() == [1, 0, 1]
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="exactly two"):
         train_many(TABLE.X, np.repeat(["a", "b", "c", "d"], 52), [0])

@@ -13,7 +13,7 @@ from helpers import vgg_weights
 from helpers.folders import FolderError
 from helpers.images import ImageError
 from helpers.vgg16 import Vgg16, Vgg19
-from helpers.vgg_network import VggPreprocessing, build_body
+from helpers.vgg_network import VggPreprocessing
 from helpers.vgg_plan import preprocess, weight_shapes
 from helpers.vgg_weights import WeightsError
 
@@ -88,11 +88,16 @@ def test_shapes_and_outputs_equal_keras_applications_without_top(vgg, small_file
     assert expected.std() > 0.01  # the comparison has something to compare
 
 
-def test_weight_shapes_equal_keras_applications_vgg19_layer_by_layer():
-    twin = keras.applications.VGG19(weights=None, include_top=False)
-    body = build_body("VGG19", top=False, seed=None)
-    ours = [(w.path.split("/")[-2], w.shape) for w in body.weights]
-    assert ours == [(w.path.split("/")[-2], w.shape) for w in twin.weights]
+def test_shapes_and_outputs_equal_keras_applications_vgg19(folder, noise):
+    path = write_official(folder / "random19_notop.h5", "VGG19")
+    twin = keras.applications.VGG19(weights=str(path), include_top=False, pooling="avg")
+    ours = Vgg19(path)
+    path.unlink()
+    named = [(w.path.split("/")[-2], w.shape) for w in twin.weights]
+    assert [(w.path.split("/")[-2], w.shape) for w in ours.body.weights] == named
+    expected = twin.predict_on_batch(keras.applications.vgg19.preprocess_input(noise.copy()))
+    assert np.abs(ours.features(noise).values - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert expected.std() > 0.01
 
 
 @pytest.mark.slow
@@ -276,6 +281,26 @@ def test_damaged_cache_file_is_computed_anew(small_file, tmp_path, noise):
     found = again.features(noise)
     assert found.computed == 2 and np.allclose(found.values, right)
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_mirrored_features_are_those_of_the_mirror_image_and_rows_keep_their_order(vgg):
+    pictures = np.random.default_rng(8).integers(0, 256, (5, 224, 224, 3)).astype(np.float32)
+    late = vgg.features(pictures[[3, 4]]).values  # these two come from the cache below, before the others are computed
+    plain, mirrored = vgg.features(pictures), vgg.features(pictures, mirror=True)
+    assert mirrored.computed == 5 and plain.kept.tolist() == [0, 1, 2, 3, 4]
+    assert np.array_equal(plain.values[[3, 4]], late)
+    turned = vgg.features(np.ascontiguousarray(pictures[:, :, ::-1])).values
+    assert np.allclose(mirrored.values, turned, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(mirrored.values, plain.values, rtol=1e-3)
+
+
+def test_a_class_of_which_no_picture_can_be_read_is_not_learnt_without(vgg, pets):
+    for file in (pets / "dogs").iterdir():
+        file.write_bytes(file.read_bytes()[:300])
+    batches = vgg.get_batches(pets)
+    vgg.finetune(batches)
+    with pytest.raises(FolderError, match="class folder dogs could be read"):
+        vgg.fit(batches)
 
 
 def test_progress_counts_pictures(vgg, pets):
