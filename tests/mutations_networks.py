@@ -34,7 +34,7 @@ JUDGING = (
              (f"{SONAR}::test_no_network_sees_a_test_row",)),
     Mutation("labels counted backwards", "many_seeds.py", "    return truth\n\n\ndef _scaled",
              "    return 1 - truth\n\n\ndef _scaled", (f"{SONAR}",)),
-    Mutation("first row of data lost as header", "sonar.py", "return not known and bool(others) and all(",
+    Mutation("first row of data lost as header", "sonar.py", "return not known and any(map(_is_word, others)) and all(",
              "return True or all(", (f"{SONAR}::test_own_table_with_and_without_header",)),
     Mutation("stratification dropped", "evaluation.py", "import GroupShuffleSplit, StratifiedShuffleSplit",
              "import GroupShuffleSplit, ShuffleSplit as StratifiedShuffleSplit", (EVALUATION,)),
