@@ -20,14 +20,18 @@ def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fil
         raise ValueError(f"Voxels of {mm} mm would make a volume of {shape}; choose larger ones.")
     # Where does each voxel of the new grid lie in the old one?
     matrix = np.linalg.inv(volume.affine) @ affine
-    straight = np.allclose(matrix[:3, :3], np.diag(np.diag(matrix[:3, :3])), atol=1e-9)
-    values = _separable(volume.hu, np.diag(matrix)[:3], shape) if straight else _general(volume.hu, matrix, shape, fill)
+    askew = np.abs(matrix[:3, :3] - np.diag(np.diag(matrix[:3, :3]))) @ np.array(shape)
+    straight = askew.max() < 1e-3  # voxels over the whole extent: the digits of positions in a file do not matter
+    values = _separable(volume.hu, np.diag(matrix)[:3], shape) if straight else _general(volume.hu, matrix, shape)
     outside = None
     if volume.outside is not None or not straight:
         old = np.zeros(volume.shape, np.uint8) if volume.outside is None else volume.outside.view(np.uint8)
-        options = dict(order=0, mode="grid-constant", cval=1, output=np.uint8, output_shape=shape)
+        options = dict(order=0, mode="nearest", output=np.uint8, output_shape=shape)
         outside = ndimage.affine_transform(old, matrix[:3, :3], matrix[:3, 3], **options).astype(bool)
-        # Nearest neighbour would reach half a voxel past the outermost slices, where nothing was measured either.
+    if not straight:
+        beyond = _beyond(volume.shape, matrix, shape)
+        values[beyond] = fill
+        outside |= beyond
     return CTVolume(values, affine, list(volume.findings), dict(volume.meta), outside)
 
 
@@ -69,8 +73,20 @@ def _separable(hu: np.ndarray, steps: np.ndarray, shape: tuple[int, int, int]) -
     return result
 
 
-def _general(hu: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int], fill: float) -> np.ndarray:
-    """The same for a sheared stack, by SciPy."""
-    return ndimage.affine_transform(
-        hu, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=1, mode="constant", cval=fill
-    )
+def _general(hu: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The same for a sheared stack, by SciPy; beyond the stack its nearest value."""
+    return ndimage.affine_transform(hu, matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=1, mode="nearest")
+
+
+def _beyond(size: tuple[int, int, int], matrix: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """True for each new voxel that lies past the outermost voxel centres of the old stack, where nothing was measured.
+
+    On the centres themselves, but for rounding, is not past them.
+    """
+    beyond = np.zeros(shape, bool)
+    row, column = np.ogrid[: shape[1], : shape[2]]
+    for k, image in enumerate(beyond):
+        for (down, along, across, start), count in zip(matrix[:3], size):
+            place = start + down * k + along * row + across * column
+            image |= (place < -1e-4) | (place > count - 1 + 1e-4)
+    return beyond

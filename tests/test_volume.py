@@ -119,10 +119,23 @@ def test_resampling_keeps_every_place(built, mm):
     assert new.hu.dtype == built.hu.dtype
 
 
-def test_resampling_marks_what_lies_beside_a_tilted_stack():
-    new = tilted().resample(1.0, fill=-1000)
-    assert new.outside.any() and not new.outside.all() and (new.hu[new.outside] == -1000).mean() > 0.9
+@pytest.mark.parametrize("mm", [1.0, (1.3, 0.9, 1.1)])
+def test_resampling_marks_what_lies_beside_a_tilted_stack(mm):
+    built = tilted()
+    new = built.resample(mm, fill=-2000)
+    there = built.index_of(new.position(np.moveaxis(np.indices(new.shape), 0, -1)))
+    beside = ((there < -1e-3) | (there > np.array(built.shape) - 1 + 1e-3)).any(axis=-1)
+    assert beside.any() and not beside.all()
+    assert np.array_equal(new.outside, beside) and np.array_equal(new.hu == -2000, beside)
     assert volume().resample(1.0).outside is None
+
+
+def test_resampling_leaves_no_holes_where_the_positions_in_the_file_are_rounded(tmp_path):
+    built = ramp(read_series_of(tmp_path, double_oblique_series()))
+    new = built.resample((1.3, 0.9, 1.1))
+    expected = new.position(np.moveaxis(np.indices(new.shape), 0, -1)) @ (3.0, -2.0, 5.0)
+    assert new.outside is None
+    np.testing.assert_allclose(new.hu, expected, atol=0.01)
 
 
 @pytest.mark.parametrize("mm", [0, -1, np.nan, 1e-9])
@@ -137,7 +150,24 @@ def oblique_series():
     return Series(row=row, column=column, step=tuple(2.5 * np.array(normal)))
 
 
-@pytest.mark.parametrize("series", [Series(), oblique_series()], ids=["axial", "oblique"])
+def double_oblique_series():
+    """Turned about all three axes; the cosines have no end, so what stands in the files is rounded."""
+    first, second, third = np.radians([17, -23, 41])
+    row = np.array([np.cos(second) * np.cos(third), np.cos(second) * np.sin(third), -np.sin(second)])
+    beside = np.array([-np.sin(third), np.cos(third), 0])
+    column = np.cos(first) * beside + np.sin(first) * np.cross(row, beside)
+    return Series(row=tuple(row), column=tuple(column), step=tuple(2.5 * np.cross(row, column)))
+
+
+ROUND_TRIPS = {
+    "axial": Series(),
+    "oblique": oblique_series(),
+    "sagittal": Series(row=(0, 1, 0), column=(0, 0, -1), step=(-1.5, 0, 0)),
+    "double_oblique": double_oblique_series(),
+}
+
+
+@pytest.mark.parametrize("series", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
 def test_nifti_keeps_every_position(series, tmp_path):
     built = read_series_of(tmp_path / "in", series)
     built.to_nifti(tmp_path / "out.nii.gz")
@@ -157,7 +187,7 @@ def test_nifti_of_a_tilted_stack_has_no_quaternion():
     np.testing.assert_allclose(image.affine[:3, 2], (0, -0.8, 2.5), atol=1e-6)
 
 
-@pytest.mark.parametrize("series", [Series(), oblique_series()], ids=["axial", "oblique"])
+@pytest.mark.parametrize("series", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
 def test_simpleitk_agrees(series, tmp_path):
     sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is an optional extra (bench)")
     built = read_series_of(tmp_path, series)
@@ -186,7 +216,7 @@ def same_voxels(theirs: nibabel.Nifti1Image, ours: CTVolume) -> None:
     assert np.array_equal(values, np.asarray(image.dataobj).ravel())
 
 
-@pytest.mark.parametrize("series", [Series(), oblique_series()], ids=["axial", "oblique"])
+@pytest.mark.parametrize("series", ROUND_TRIPS.values(), ids=ROUND_TRIPS)
 def test_dcm2niix_agrees(series, tmp_path):
     program = shutil.which("dcm2niix")
     if program is None and importlib.util.find_spec("dcm2niix"):
