@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 PADDINGS = ("valid", "same", "full")
-#: From this many kernel numbers on, multiplying spectra is quicker than sliding a window (measured in bench/).
-MANY_TAPS = 64
+#: From this many numbers in the kernel and in the map on, multiplying spectra is quicker than sliding (see bench/).
+MANY_TAPS, MANY_NUMBERS = 40, 4_000
 
 
 def output_size(size: int, kernel: int, padding: int = 0, stride: int = 1, dilation: int = 1) -> int:
@@ -95,13 +95,14 @@ def windows(x: np.ndarray, size: Sequence[int], stride=1, dilation=1) -> np.ndar
 
 
 def _slide(x, kernel, stride, dilation) -> np.ndarray:
+    view = windows(x, kernel.shape, stride, dilation)  # refuses a kernel that does not fit
     plain = max(stride) == max(dilation) == 1
-    if plain and kernel.size >= MANY_TAPS and x.size > 10_000 and x.dtype.kind == "f":
+    if plain and kernel.size >= MANY_TAPS and x.size >= MANY_NUMBERS and x.dtype.kind == "f":
         return _by_spectrum(x, kernel)
     if x.ndim == 1:
-        return windows(x, kernel.shape, stride, dilation) @ kernel  # the same sum, with less ado for short lines
+        return view @ kernel  # the same sum, with less ado for short lines
     position, tap = list(range(x.ndim)), list(range(x.ndim, 2 * x.ndim))
-    return np.einsum(windows(x, kernel.shape, stride, dilation), position + tap, kernel, tap, position)
+    return np.einsum(view, position + tap, kernel, tap, position)
 
 
 def _by_spectrum(x, kernel) -> np.ndarray:
