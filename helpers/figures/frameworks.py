@@ -10,7 +10,7 @@ from helpers.figures.core import COLOURS
 
 #: (year with fraction, name, what happened)
 HISTORY = [
-    (2010.5, "Theano", "Theano: graphs, gradients, compiled code"),
+    (2010.5, "Theano", "Theano, begun in 2007, is published: graphs, gradients, compiled code"),
     (2013.6, "Theano's family", "Pylearn2, GroundHog, Lasagne, Blocks, Fuel (2013-15)"),
     (2015.2, "Keras", "Keras, on Theano"),
     (2015.85, "TensorFlow", "TensorFlow"),
@@ -33,7 +33,7 @@ def timeline() -> Figure:
         ax.text(year + 0.32, -k, words, va="center", fontsize=9)
     ax.axvspan(2017, 2018, color="#EEEEEE", zorder=0)
     ax.text(2017.5, 1.1, "the articles", ha="center", fontsize=9)
-    ax.set(xlim=(2009.5, 2028), ylim=(-len(HISTORY) + 0.3, 1.6), yticks=[], xticks=range(2010, 2025, 2))
+    ax.set(xlim=(2009.5, 2031.5), ylim=(-len(HISTORY) + 0.3, 1.6), yticks=[], xticks=range(2010, 2025, 2))
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
     ax.set_title("Deep-learning frameworks (squares: Theano and its heirs)")

@@ -33,6 +33,13 @@ def grid(ax: Axes, numbers, title: str = "", window=None, colour: str = RED, sha
     ax.axis("off")
 
 
+def to_scale(axes) -> None:
+    """Give grids that stand side by side cells of one size, their upper edges on one line."""
+    tallest = max(ax.get_ylim()[0] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(tallest, -0.15)
+
+
 def window_frames(x, kernel, columns: int = 3) -> Figure:
     """The sliding window as a strip: one pair of grids (input with window, output so far) for each position."""
     out = layers.correlate(x, kernel)
@@ -66,9 +73,25 @@ def four_things(x, kernel, position=(0, 0)) -> Figure:
     fig, axes = plt.subplots(1, 5, figsize=(8.6, 2.3), width_ratios=(x.shape[1], w, w, w, 1.8))
     grid(axes[0], x, "image", (r, c, h, w))
     grid(axes[1], inside, "window")
-    grid(axes[2], kernel, "kernel")
-    grid(axes[3], inside * kernel, "products")
+    grid(axes[2], kernel, "× kernel")
+    grid(axes[3], inside * kernel, "= products")
     grid(axes[4], [[(inside * kernel).sum()]], "sum", (0, 0, 1, 1), BLUE)
+    to_scale(axes)
+    return fig
+
+
+def channels(window, kernel, bias: int, names=("red", "green", "blue")) -> Figure:
+    """One number of a layer: (row, column, channel) of a window, times a filter as deep, added up over all channels."""
+    fig, axes = plt.subplots(len(names), 4, figsize=(7, 1.75 * len(names)), width_ratios=(3, 3, 3, 2.4))
+    sums = (window * kernel).sum(axis=(0, 1))
+    for c, (line, name) in enumerate(zip(axes, names)):
+        grid(line[0], window[..., c], f"window, {name}")
+        grid(line[1], kernel[..., c], f"× filter, part for {name}")
+        grid(line[2], window[..., c] * kernel[..., c], "= products")
+        grid(line[3], [[sums[c]]], "sum", (0, 0, 1, 1), BLUE)
+        to_scale(line)
+    terms = " + ".join(f"({s})" if s < 0 else f"{s}" for s in [*sums.tolist(), bias])
+    fig.suptitle(f"sums of the channels + bias: {terms} = {sums.sum() + bias}, a number of a feature map", fontsize=10)
     return fig
 
 
@@ -77,6 +100,7 @@ def grids_in_a_row(named: dict[str, np.ndarray], title: str = "") -> Figure:
     fig, axes = plt.subplots(1, len(named), figsize=(8, 2.4), width_ratios=[np.shape(a)[1] for a in named.values()])
     for ax, (name, numbers) in zip(np.atleast_1d(axes), named.items()):
         grid(ax, numbers, name)
+    to_scale(np.atleast_1d(axes))
     if title:
         fig.suptitle(title, fontsize=11, fontweight="bold")
     return fig
@@ -95,7 +119,7 @@ def two_boxes(steps: int = 200) -> Figure:
         ax.fill_between(t, box * moved, color="#CCCCCC", step="mid", label="shared area")
         ax.plot(t[t <= shift], triangle[t <= shift], color="black", linewidth=2.4, label="f * g so far")
         ax.plot(shift, np.interp(shift, t, triangle), "o", color="black", markersize=6)
-        ax.set(title=f"shift {shift:g}", xlabel="t", ylim=(-0.05, 1.35), xticks=(-1, 0, 1))
+        ax.set(title=f"shift {shift:g}", xlabel="s (boxes), t (shift)", ylim=(-0.05, 1.35), xticks=(-1, 0, 1))
     axes[0].set_ylabel("value")
     handles, names = axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=4)
@@ -134,7 +158,7 @@ def padding_cases(cases: dict[str, tuple[int, int, int, int]]) -> Figure:
         for start, style, colour in ((0, "-", RED), (stride, "--", "black")):
             frame = Rectangle((start, 0), kernel, kernel, fill=False, edgecolor=colour, linewidth=2.2, linestyle=style)
             ax.add_patch(frame)
-        ax.set(xlim=(-0.75, whole + 0.75), ylim=(10.1, -0.2), aspect="equal")
+        ax.set(xlim=(-0.75, whole + 0.75), ylim=(9.9, -0.2), aspect="equal")
         ax.set_title(f"{name}\n{size}×{size} → {out}×{out}", loc="center", fontsize=9)
         ax.text(whole / 2, whole + 0.4, f"k {kernel}, p {pad}, s {stride}", fontsize=8.5, va="top", ha="center")
         ax.axis("off")

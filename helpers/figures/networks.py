@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from helpers import activations as act
 from helpers import layers
 from helpers.figures.core import COLOURS
-from helpers.figures.kernels import grid
+from helpers.figures.kernels import grid, to_scale
 
 BLUE, RED, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
 MARKERS = "os^Dv"
@@ -42,7 +42,7 @@ def random_bands(seed: int = 0, draws: int = 4000) -> Figure:
     drawn = {
         "RReLU, x / a, a ~ U(3, 8)": (act.rrelu(x, act.rrelu_draw(noise.shape, rng)), act.rrelu_test(x)),
         "noisy ReLU (2010)": (act.noisy_relu(x, noise), act.relu(x)),
-        "noisy hard tanh (2016)": (act.noisy_hard_tanh(x, np.abs(noise), c=3.0), np.clip(x, -1, 1)),
+        "noisy hard tanh, c = 3": (act.noisy_hard_tanh(x, np.abs(noise), c=3.0), np.clip(x, -1, 1)),
     }
     fig, axes = plt.subplots(1, 3, figsize=(8, 2.8))
     for ax, (name, (samples, quiet)) in zip(axes, drawn.items()):
@@ -75,6 +75,7 @@ def pooling_blocks(x) -> Figure:
     small = blocks[::2, ::2]
     grid(axes[1], layers.max_pool(batch)[0, ..., 0], "max", shade=small)
     grid(axes[2], layers.mean_pool(batch)[0, ..., 0], "mean", shade=small)
+    to_scale(axes)
     return fig
 
 
@@ -114,7 +115,7 @@ def softmax_bars(scores, temperatures) -> Figure:
         p = layers.softmax(scores, temperature=t)
         ax.bar(range(len(p)), p, color=BLUE)
         ax.set(title=f"T = {t:g}", ylim=(0, 1.08), xlabel="class", xticks=range(0, len(p), 2))
-        ax.annotate(f"{p.max():.2f}", (p.argmax(), p.max()), ha="center", va="bottom", fontsize=9)
+        ax.annotate(f"{p.max():.3f}", (p.argmax(), p.max()), ha="center", va="bottom", fontsize=9)
     return fig
 
 

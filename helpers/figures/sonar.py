@@ -72,7 +72,7 @@ def published(table: Mapping[str, tuple[float, ...]], ours: Mapping[str, float])
     for (name, values), marker, style in zip(list(table.items())[1:], "os", STYLES):
         ax.plot(place, values, style, marker=marker, label=f"1988: {name}")
     for (name, value), marker in zip(ours.items(), "D^"):
-        ax.plot(len(units), value, marker, color=RED, markersize=8, label=f"here: {name}")
+        ax.plot(len(units), value, marker, color="black", markersize=8, label=f"here: {name}")
     ax.set(xticks=[*place, len(units)], xticklabels=[*units, 60], xlabel="hidden units", ylabel="accuracy, %")
     ax.set_title("Gorman and Sejnowski 1988 beside 20 splits 60:40")
     ax.legend(loc="lower center")
