@@ -188,6 +188,8 @@ def _is_header(cells: list[str], place: int, labels) -> bool:
 
 def _number(cell: str, delimiter: str) -> float:
     """The number in a cell, NaN when there is none; with semicolons or tabs between cells, a comma marks decimals."""
+    if "_" in cell:  # Python would read 1_0 as 10
+        return math.nan
     try:
         return float(cell if delimiter == "," else cell.replace(",", "."))
     except ValueError:

@@ -145,6 +145,7 @@ NUMBERS = ",".join(["0.5"] * 60)
         (broken(NUMBERS.replace("0.5", '"0,5"', 1) + ",M"), "decimal commas need semicolons"),
         (broken(NUMBERS.replace("0.5", "inf", 1) + ",M"), "line 4, column 1"),
         (broken(NUMBERS.replace("0.5", "o.5", 1) + ",M"), "'o.5', no number"),
+        (broken(NUMBERS.replace("0.5", "1_0", 1) + ",M"), "'1_0', no number"),
         (broken(NUMBERS + ",X"), "line 4: the label is 'X' instead of M or R"),
         (broken(NUMBERS + ","), "line 4: the label is missing"),
         ("\n".join([NUMBERS + ",R"] * 5), "only the class 'R'"),
