@@ -129,6 +129,24 @@ def segment_slices(model: keras.Model, hu: np.ndarray, spacing: tuple[float, ...
     return from_canvas(predict_canvas(model, pictures), hu.shape[1:], spacing, pixel) >= 0.5
 
 
+def large_pieces(mask: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """The pieces of a mask (slices, rows, columns), joined across slices, with at least `share` of the largest's size.
+
+    Lungs run through many slices and are large; gas in stomach and bowel, taken for lung, makes small pieces apart. The
+    slices must be neighbours, in order. Why a twentieth: the smaller lung of a pair is larger, even when half of it is
+    ill, and on drawn validation patients nothing is lost up to three tenths.
+    """
+    pieces, _ = ndimage.label(mask)
+    size = np.bincount(pieces.ravel())
+    size[0] = 0
+    return np.asarray(mask, bool) & (size >= share * size.max())[pieces]
+
+
+def segment_volume(model: keras.Model, hu: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+    """Lung mask bool of a whole stack: slice by slice, then only the large pieces are kept (`large_pieces`)."""
+    return large_pieces(segment_slices(model, hu, spacing))
+
+
 def dice_per_slice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Dice overlap of two masks (n, rows, columns) for each slice (n,); NaN where both are empty."""
     a, b = np.asarray(a, bool), np.asarray(b, bool)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from helpers.unet import dice_per_slice, segment_slices
+from helpers.unet import dice_per_slice
 from helpers.unet_training import draw_patient
+
+Segment = Callable[[np.ndarray, tuple[float, ...]], np.ndarray]  # HU of a stack and its spacing -> mask
 
 
 def summary(found: list[np.ndarray], truth: list[np.ndarray]) -> dict[str, float]:
@@ -29,10 +31,10 @@ def summary(found: list[np.ndarray], truth: list[np.ndarray]) -> dict[str, float
     }
 
 
-def on_drawn(model, seeds: Iterable[int]) -> dict[str, float]:
+def on_drawn(segment: Segment, seeds: Iterable[int]) -> dict[str, float]:
     """The summary on drawn patients, 40 slices each."""
     phantoms = [draw_patient(seed, 1.0, slices=40, matrix=192) for seed in seeds]
-    return summary([segment_slices(model, p.hu, p.spacing) for p in phantoms], [p.lungs > 0 for p in phantoms])
+    return summary([segment(p.hu, p.spacing) for p in phantoms], [p.lungs > 0 for p in phantoms])
 
 
 def real_chest():
@@ -47,14 +49,14 @@ def real_chest():
     return volume.filled(-1000).hu, volume.spacing, segment_lungs(volume) > 0
 
 
-def measure_all(models: Mapping[str, object], seeds: Iterable[int]) -> dict[str, dict]:
+def measure_all(methods: Mapping[str, Segment], seeds: Iterable[int]) -> dict[str, dict]:
     """name -> the summaries "drawn" and "real" (None without the series)."""
     chest = real_chest()
     result = {}
-    for name, model in models.items():
-        entry = {"drawn": on_drawn(model, seeds), "real": None}
+    for name, segment in methods.items():
+        entry = {"drawn": on_drawn(segment, seeds), "real": None}
         if chest is not None:
             hu, spacing, reference = chest
-            entry["real"] = summary([segment_slices(model, hu, spacing)], [reference])
+            entry["real"] = summary([segment(hu, spacing)], [reference])
         result[name] = entry
     return result

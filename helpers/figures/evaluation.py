@@ -45,7 +45,7 @@ def roc_curves(
         if name in bands:
             ax.fill_between(*bands[name], color=COLOURS[k], alpha=0.16, linewidth=0)
     ax.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
-    ax.set(xlabel="false alarms among the healthy (1 - specificity)", ylabel="found among the ill (sensitivity)")
+    ax.set(xlabel="false alarm rate (1 - specificity)", ylabel="share found (sensitivity)")
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", title=title)
     ax.legend(loc="lower right", fontsize=8)
     return fig
@@ -78,12 +78,12 @@ def prevalence(tests: Mapping[str, tuple[float, float]], marked: Sequence[float]
 def reliability(diagrams: Mapping[str, Calibration], title: str) -> Figure:
     """Observed share against predicted probability for each set, with the number of cases per bin below."""
     n = len(diagrams)
-    fig, axes = plt.subplots(2, n, figsize=(3.5 * n, 4.0), height_ratios=(3, 1), sharex=True, squeeze=False)
+    fig, axes = plt.subplots(2, n, figsize=(3.3 * n, 4.9), height_ratios=(3, 1), sharex=True, squeeze=False)
     for k, (name, found) in enumerate(diagrams.items()):
         above, below = axes[:, k]
         above.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
         above.plot(found.predicted, found.observed, color=COLOURS[k], marker="os^"[k % 3])
-        above.set(ylim=(-0.02, 1.02), aspect="equal")
+        above.set(ylim=(0, 1))
         above.set_title(f"{name}\nECE {found.ece:.3f}", fontsize=10, loc="center")
         middles = (np.arange(len(found.count)) + 0.5) / len(found.count)
         below.bar(middles, found.count, 0.9 / len(found.count), color=COLOURS[k])

@@ -166,7 +166,7 @@ def froc_curves(curves: Mapping[str, Froc], scans: int, title: str, most: float 
         xlim=(0, most),
         ylim=(0, 1.05),
         xlabel=f"false alarms per scan ({scans} scans)",
-        ylabel="nodules found",
+        ylabel="share of nodules found",
         title=title,
     )
     ax.legend(loc="lower right")
