@@ -232,9 +232,14 @@ class Batches:
         return -(-self.n // self.batch_size)
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{name} {int(np.sum(self.labels == k))}" for k, name in enumerate(self.class_names))
-        text = f"{self.n} pictures of {len(self.class_names)} classes ({counts})" if counts else f"{self.n} pictures"
-        return text + told(self.skipped)
+        gone = {entry.file for entry in self.skipped}  # a file can fail late, when it is decoded
+        labels = self.labels[[self._name(k) not in gone for k in range(self.n)]]
+        counts = ", ".join(f"{name} {int(np.sum(labels == k))}" for k, name in enumerate(self.class_names))
+        text = f"{len(labels)} pictures"
+        return text + (f" of {len(self.class_names)} classes ({counts})" if counts else "") + told(self.skipped)
+
+    def _name(self, index: int) -> str:
+        return "/".join(self.files[index].parts[-2 if self.class_names else -1 :])
 
     def order(self) -> np.ndarray:
         """The order of the next pass as indices (n,)."""
@@ -253,7 +258,7 @@ class Batches:
 
     def skip(self, index: int, reason: str) -> None:
         """Note once that file number `index` was left out."""
-        entry = Skipped("/".join(self.files[index].parts[-2 if self.class_names else -1 :]), reason)
+        entry = Skipped(self._name(index), reason)
         if entry not in self.skipped:
             self.skipped.append(entry)
 

@@ -83,6 +83,7 @@ def test_bad_files_are_named_and_counted(two):
     assert "Dogs/cut.png" in {s.file for s in batches.skipped} and len(batches.skipped) == 5
     list(batches)
     assert len(batches.skipped) == 5  # named once, however often it is met
+    assert str(batches).startswith("11 pictures of 2 classes (")  # and no longer counted among the pictures
 
 
 def test_links_to_nowhere_and_telephone_pictures_are_named_with_the_remedy(two):
