@@ -79,6 +79,19 @@ def check_tiles(stream: memoryview) -> None:
         raise Broken("truncated: the compressed picture lacks bytes, or has too many")
 
 
+def irreversible(data: bytes) -> bool:
+    """True when the first JPEG 2000 stream in `data` names the wavelet that rounds (T.800 A.6.1).
+
+    data: the beginning of compressed pixel data, up to the first tile.
+    """
+    position = data.find(b"\xff\x4f\xff\x51") + 2
+    marker = data[position : position + 2] if position > 1 else b""
+    while marker[:1] == b"\xff" and marker not in (b"\xff\x52", b"\xff\x90"):  # up to COD, or SOT
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        marker = data[position : position + 2]
+    return marker == b"\xff\x52" and data[position + 13 : position + 14] == b"\0"
+
+
 def picture_size(stream: memoryview) -> tuple[int, int] | None:
     """(rows, columns) of a code stream; None for what is none, or has no size before its data."""
     head = bytes(stream[:4])

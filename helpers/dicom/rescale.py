@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.dicom import tags
+from helpers.dicom.codestream import irreversible
 from helpers.dicom.frames import Frame
 from helpers.dicom.header import Header, once
 from helpers.dicom.sources import Unreadable
@@ -40,8 +41,13 @@ def _facts(header: Header) -> Facts:
         tags.text(raw(tags.RESCALE_TYPE)).upper(),
         tags.MODALITY_LUT in header.raw,
         tags.text(raw(tags.PHOTOMETRIC)) == "MONOCHROME1",
-        tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES,
+        tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES or _rounds(header),
     )
+
+
+def _rounds(header: Header) -> bool:
+    """JPEG 2000 that may be lossy is asked itself: not every writer sets LossyImageCompression."""
+    return header.syntax in EITHER_SYNTAXES and irreversible(header.pixel_bytes(0, 1 << 16))
 
 
 def header_findings(frames: list[Frame]) -> list[Finding]:
@@ -97,6 +103,8 @@ SENTENCES = (
 )
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})
+
+EITHER_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203"})
 
 
 class Overflow(Exception):
