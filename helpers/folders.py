@@ -86,6 +86,8 @@ def _sort_files(files: Iterable[Path], base: Path) -> tuple[list[Path], list[Ski
 
 def _reason(file: Path) -> str:
     """Why a file that could not be opened is no picture, in the words of `read_image`."""
+    if not file.exists():
+        return "a link to a file that is not there"
     try:
         read_image(file)
     except ImageError as error:
