@@ -7,8 +7,8 @@ coronal and the sagittal plane, 36 mm wide, as three channels (the "2.5-D" view 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from helpers.lungs import nodule_candidates, segment_lungs
 from helpers.phantom import LABELS, Nodule, Phantom, chest_phantom
+from helpers.phantom.patients import for_each
 from helpers.volume import CTVolume
 
 SIDE, PIXEL = 24, 1.5  # pixels, mm
@@ -136,10 +137,13 @@ def _spread(weight: np.ndarray, count: int, chance: np.random.Generator) -> list
     return chosen
 
 
+def _drawn_patches(seed: int, per_kind: int) -> Patches:
+    return patient_patches(draw_slab(seed), seed, per_kind)
+
+
 def many_patches(seeds: Iterable[int], per_kind: int = 8) -> Patches:
     """Patches of the drawn patients `seeds`; the patient number is the seed. About 0.4 s per patient and core."""
-    with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(lambda seed: patient_patches(draw_slab(seed), seed, per_kind), seeds))
+    parts = for_each(partial(_drawn_patches, per_kind=per_kind), seeds)
     return Patches(*(np.concatenate(column) for column in zip(*parts)))
 
 
@@ -210,6 +214,11 @@ def draw_scan(seed: int, nodules: int = 6) -> tuple[CTVolume, tuple[Nodule, ...]
     chance = np.random.default_rng([seed, 7])
     phantom = chest_phantom(seed, *FULL, dose=0.5, nodules=_wanted(chance, nodules), variation=1.0)
     return CTVolume(phantom.hu, phantom.affine, padding=phantom.outside), phantom.nodules
+
+
+def draw_scans(seeds: Iterable[int]) -> list[tuple[CTVolume, tuple[Nodule, ...]]]:
+    """`draw_scan` for every seed."""
+    return for_each(draw_scan, seeds)
 
 
 class Froc(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from helpers.frameworks import keras
-from helpers.phantom import Phantom, chest_phantom
+from helpers.phantom.patients import draw_patients
 from helpers.unet import PIXEL, SIDE, mask_to_canvas, overlap_loss, to_canvas
 
 
@@ -26,16 +26,6 @@ class Slices(NamedTuple):
         return Slices(self.pictures[keep], self.masks[keep], self.patients[keep])
 
 
-def draw_patient(
-    seed: int, variation: float, slices: int = 24, matrix: int = 128, dose: float | None = None
-) -> Phantom:
-    """A drawn chest with up to four nodules; `dose=None` draws the dose between a tenth and four times the usual."""
-    chance = np.random.default_rng([seed, 77])
-    dose = float(10 ** chance.uniform(-1, 0.6)) if dose is None else dose
-    nodules = int(chance.integers(0, 5))
-    return chest_phantom(seed, (slices, matrix, matrix), dose=dose, nodules=nodules, variation=variation)
-
-
 def phantom_slices(
     seeds: Iterable[int],
     variation: float = 1.0,
@@ -46,9 +36,8 @@ def phantom_slices(
     pixel: float = PIXEL,
 ) -> Slices:
     """All slices of the drawn patients `seeds`, ready for the network; the patient number is the seed."""
-    parts = []
-    for seed in seeds:
-        phantom = draw_patient(seed, variation, slices, matrix, dose)
+    seeds, parts = list(seeds), []
+    for seed, phantom in zip(seeds, draw_patients(seeds, variation, slices=slices, matrix=matrix, dose=dose)):
         pictures = to_canvas(phantom.hu, phantom.spacing[1:], side, pixel)
         masks = mask_to_canvas(phantom.lungs > 0, phantom.spacing[1:], side, pixel)
         parts.append(Slices(pictures, masks, np.full(len(pictures), seed)))

@@ -96,7 +96,7 @@ LUNGS = (
     Mutation("overlap counted once", "unet.py", "2 * (a & b).sum(axes)", "(a & b).sum(axes)", (UNET,)),
     Mutation("small pieces stay", "unet.py", "size >= share * size.max()", "size > 0",
              (f"{UNET}::test_small_pieces_apart_are_dropped_two_lungs_and_thin_tips_stay",)),
-    Mutation("patients alike", "unet_training.py", "nodules=nodules, variation=variation)", "nodules=nodules)",
+    Mutation("patients alike", "phantom/patients.py", "nodules=nodules, variation=variation)", "nodules=nodules)",
              (UNET,)),
     Mutation("coronal and sagittal swapped", "nodules.py", "(-down, zero, across), (-down, across, zero))",
              "(-down, across, zero), (-down, zero, across))", (NODULES,)),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from helpers.phantom.patients import draw_patient
 from helpers.unet import (
     WEIGHTS,
     UnetError,
@@ -18,7 +19,7 @@ from helpers.unet import (
     segment_volume,
     to_canvas,
 )
-from helpers.unet_training import blow_bubbles, draw_patient, phantom_slices, train, vary
+from helpers.unet_training import blow_bubbles, phantom_slices, train, vary
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers.phantom.patients import draw_patients
 from helpers.unet import dice_per_slice
-from helpers.unet_training import draw_patient
 
 Segment = Callable[[np.ndarray, tuple[float, ...]], np.ndarray]  # HU of a stack and its spacing -> mask
 
@@ -33,7 +33,7 @@ def summary(found: list[np.ndarray], truth: list[np.ndarray]) -> dict[str, float
 
 def on_drawn(segment: Segment, seeds: Iterable[int]) -> dict[str, float]:
     """The summary on drawn patients, 40 slices each."""
-    phantoms = [draw_patient(seed, 1.0, slices=40, matrix=192) for seed in seeds]
+    phantoms = draw_patients(seeds, slices=40, matrix=192)
     return summary([segment(p.hu, p.spacing) for p in phantoms], [p.lungs > 0 for p in phantoms])
 
 
