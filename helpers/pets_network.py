@@ -1,6 +1,6 @@
 """The small VGG-style cats-or-dogs network in Keras, and its shipped weights (`data/weights/pets.npz`, card beside it).
 
-Three blocks as VGG has them (3 x 3 convolutions, ReLU, 2 x 2 max-pool), each with a bridge over its last two
+Three blocks as VGG has them (2 x 2 max-pool, 3 x 3 convolutions, ReLU), each with a bridge over its last two
 convolutions (He et al. 2016), then the mean of every feature map and one dense layer. It was trained in
 `training/train_pets.py` with batch norm, which is folded into the kernels here: a plain network of ten convolutions.
 """
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import keras
 
 SIDE = 96
-STEM, WIDTHS = 32, (64, 128, 320)
+STEM, WIDTHS = 32, (48, 112, 288)
 CLASSES = ("cat", "dog")
 LAST_CONVOLUTION = "block3_out"
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights" / "pets.npz"
-WEIGHTS_SHA256 = "b3774e64e587af3db20a48c79b5d8b58be884e78f787975ebb54c9c05f8172a2"
+WEIGHTS_SHA256 = "363b6af0c052fbe67cd1b58b46dbf21b3110d1bd210bbefff7a5dd702ebeafe5"
 
 
 class Shipped(NamedTuple):
@@ -55,7 +55,7 @@ def kernel_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def build_network(weights: Mapping[str, np.ndarray] | None = None) -> keras.Model:
-    """Raw RGB (b, 96, 96, 3), 0..255 -> texture (b, 64), features (b, 320), logits (b, 2) for cat and dog.
+    """Raw RGB (b, 96, 96, 3), 0..255 -> texture (b, 48), features (b, 288), logits (b, 2) for cat and dog.
 
     Texture and features are the means of the first and the last block's maps.
 
@@ -72,7 +72,7 @@ def build_network(weights: Mapping[str, np.ndarray] | None = None) -> keras.Mode
     x = layers.Conv2D(STEM, 4, strides=2, padding="same", activation="relu", name="stem")(x)
     outs = []
     for block, width in enumerate(WIDTHS, start=1):
-        x = layers.MaxPooling2D(name=f"block{block}_pool")(conv(f"block{block}_conv1", width)(x))
+        x = conv(f"block{block}_conv1", width)(layers.MaxPooling2D(name=f"block{block}_pool")(x))
         y = conv(f"block{block}_conv2", width)(x)
         y = conv(f"block{block}_conv3", width, activation=None)(y)
         x = layers.ReLU(name=f"block{block}_out")(layers.Add(name=f"block{block}_add")([x, y]))

@@ -15,7 +15,7 @@ from helpers.pets import ask, squash
 from helpers.pets_drawings import draw_pets, write_drawn_folder
 from helpers.pets_head import fit_head, folder_features, head_curve, scratch_curve
 from helpers.pets_neither import fit_reference, strangeness
-from helpers.pets_network import LAST_CONVOLUTION, load_network
+from helpers.pets_network import LAST_CONVOLUTION, WIDTHS, load_network
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_folder_features_of_any_two_classes(tmp_path: Path):
     (folder / "wolves" / "bad.png").write_bytes(b"no picture")
     found = folder_features(folder)
     assert found.class_names == ["cats", "wolves"] and found.labels.tolist() == [0] * 4 + [1] * 4
-    assert found.features.shape == (8, 320) and len(found.files) == 8
+    assert found.features.shape == (8, WIDTHS[-1]) and len(found.files) == 8
     assert [Path(s.file).name for s in found.skipped] == ["bad.png"]
     np.testing.assert_allclose(found.features, ask(found.files).features, atol=1e-3)
     for file in (folder / "wolves").iterdir():

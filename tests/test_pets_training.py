@@ -57,31 +57,43 @@ def test_zip_of_something_else_is_refused(tmp_path, monkeypatch):
         pets_data.load_zip(tmp_path / "birds.zip", tmp_path)
 
 
+def train(drawn_zip: Path, out: Path, plan: str, *more: str | Path) -> list[dict]:
+    """The training command on drawings, with settings that suit sixty-four of them; returns its log."""
+    command = [sys.executable, TRAINING / "train_pets.py", "--zip", drawn_zip, "--out", out, "--plan", plan]
+    settings = ["--batch", "16", "--meet", "1", "--decay-from", "2", "--widths", "16,16,32,32"]
+    subprocess.run([*command, *settings, *more], check=True, timeout=300)
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.slow
-def test_a_stopped_training_goes_on_as_if_unbroken(drawn_zip, tmp_path):
-    """Two epochs in one go and in two runs: equal logs and weights, by two workers. Needs the extra `training`."""
+@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+def test_a_stopped_training_goes_on_as_if_unbroken(drawn_zip, tmp_path, taught):
+    """Three epochs in one go and in two runs: equal logs and weights, by two workers. Needs the extra `training`."""
     torch = pytest.importorskip("torch")
+    more = []
+    if taught:
+        train(drawn_zip, tmp_path / "teacher", "48:1", "--workers", "1", "--mix")
+        more = ["--mix", "--teacher", tmp_path / "teacher" / "checkpoint.pt"]
 
-    def run(out: str, plan: str) -> list[dict]:
-        command = [
-            sys.executable,
-            TRAINING / "train_pets.py",
-            "--zip",
-            drawn_zip,
-            "--out",
-            tmp_path / out,
-            "--plan",
-            plan,
-        ]
-        subprocess.run([*command, "--batch", "16", "--meet", "1", "--decay-from", "2"], check=True, timeout=300)
-        return [json.loads(line) for line in (tmp_path / out / "log.jsonl").read_text().splitlines()]
-
-    whole = run("whole", "48:3")
-    run("parts", "48:1")
-    parts = run("parts", "48:3")
+    whole = train(drawn_zip, tmp_path / "whole", "48:3", *more)
+    train(drawn_zip, tmp_path / "parts", "48:1", *more)
+    parts = train(drawn_zip, tmp_path / "parts", "48:3", *more)
     assert [entry["epoch"] for entry in parts] == [1, 2, 3]
     for one, other in zip(whole, parts):
         assert one["loss"] == pytest.approx(other["loss"], abs=2e-3)
     states = [torch.load(tmp_path / out / "checkpoint.pt", weights_only=True)["net"] for out in ("whole", "parts")]
     for name, value in states[0].items():
         assert torch.allclose(value.float(), states[1][name].float(), atol=2e-2), name
+
+
+def test_cutmix_shares_follow_the_areas(monkeypatch):
+    """Cats are black, dogs white: after mixing, a picture's mean is its share of dog. Needs the extra `training`."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(TRAINING))
+    from pets_augment import cut_and_mix
+
+    dog = torch.arange(64) % 2
+    pictures = dog.float().view(-1, 1, 1, 1).expand(-1, 3, 48, 48)
+    mixed, shares = cut_and_mix(pictures, torch.nn.functional.one_hot(dog, 2).float(), torch.Generator().manual_seed(0))
+    assert torch.allclose(mixed.mean((1, 2, 3)), shares[:, 1], atol=1e-5)
+    assert torch.allclose(shares.sum(1), torch.ones(64)) and 5 < ((shares > 0) & (shares < 1)).all(1).sum() < 40

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from pets_augment import to_float
 from pets_data import load_zip, split
-from pets_net import WIDTHS, PetsNet, mixed
+from pets_distil import read_net
+from pets_net import Convolution, PetsNet, mixed
 from train_pets import logits_of
 
 from helpers.pets_neither import fit_reference
@@ -25,29 +26,21 @@ from helpers.pets_neither import fit_reference
 FITTED_ON = 4000  # training pictures that tell "neither" what cats and dogs look like
 
 
-def folded(state: dict[str, torch.Tensor], conv: str, norm: str) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (h, w, in, out) and bias with the batch norm of running statistics folded in."""
-    scale = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + 1e-5)
-    kernel = state[f"{conv}.weight"] * scale.view(-1, 1, 1, 1)
-    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
-    return kernel.permute(2, 3, 1, 0).numpy(), bias.numpy()
+def folded(layer: Convolution) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (h, w, in, out) and bias of a convolution with the batch norm's running statistics folded in."""
+    norm = layer.norm
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    kernel = layer.conv.weight * scale.view(-1, 1, 1, 1)
+    return kernel.permute(2, 3, 1, 0).numpy(), (norm.bias - norm.running_mean * scale).numpy()
 
 
-def keras_weights(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+@torch.no_grad()
+def keras_weights(net: PetsNet) -> dict[str, np.ndarray]:
     """Weights under the names of `helpers.pets_network.kernel_shapes`."""
     found = {}
-    found["stem/kernel"], found["stem/bias"] = folded(state, "stem", "stem_bn")
-    for block in range(len(WIDTHS)):
-        # The first batch norm of a block follows max-pooling; only positive scales may be moved in front of it.
-        if (state[f"blocks.{block}.bn1.weight"] < 0).any():
-            raise ValueError(
-                f"Block {block + 1} has a negative batch-norm scale: it cannot be folded past the max-pool."
-            )
-        for number in (1, 2, 3):
-            pair = folded(state, f"blocks.{block}.conv{number}", f"blocks.{block}.bn{number}")
-            name = f"block{block + 1}_conv{number}"
-            found[f"{name}/kernel"], found[f"{name}/bias"] = pair
-    return found | {"head/kernel": state["head.weight"].T.numpy(), "head/bias": state["head.bias"].numpy()}
+    for name, layer in net.convolutions().items():
+        found[f"{name}/kernel"], found[f"{name}/bias"] = folded(layer)
+    return found | {"head/kernel": net.head.weight.T.numpy(), "head/bias": net.head.bias.numpy()}
 
 
 @torch.no_grad()
@@ -74,11 +67,9 @@ def export(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     pictures, labels, _ = load_zip(args.zip, args.run)
     training, held = split(labels)
-    checkpoint = torch.load(args.run / "checkpoint.pt", weights_only=True)
-    net = PetsNet().to(memory_format=torch.channels_last)
-    net.load_state_dict(checkpoint["ema"])
-    net.eval()
-    stored = {name: array.astype(np.float16) for name, array in keras_weights(net.state_dict()).items()}
+    checkpoint = torch.load(args.run / "checkpoint.pt", weights_only=True, map_location="cpu")
+    net = read_net(args.run / "checkpoint.pt", "cpu")
+    stored = {name: array.astype(np.float16) for name, array in keras_weights(net).items()}
 
     chosen = np.sort(np.random.default_rng(0).permutation(training)[:FITTED_ON])
     truth = labels[held]
@@ -97,8 +88,8 @@ def export(args: argparse.Namespace) -> None:
     partial.replace(args.to)
     np.savez(args.run / "reference.npz", held=held, features=seen, logits=logits)
     right = np.mean((margin > 0) == (truth == 1))
-    plain = logits_of(net, pictures[held], 96)
-    print(f"epoch {checkpoint['epoch']}, {checkpoint['seconds'] / 60:.0f} CPU-minutes of training")
+    plain = logits_of(net, torch.from_numpy(pictures[held]))
+    print(f"epoch {checkpoint['epoch']}, {checkpoint['seconds'] / 60:.0f} minutes of training")
     print(
         f"held-out {len(held)}: {right:.2%} with mirror image, {np.mean(plain.argmax(1).numpy() == truth):.2%} without"
     )

@@ -40,7 +40,7 @@ def load_zip(zip_path: Path, cache: Path) -> tuple[np.ndarray, np.ndarray, list[
             pictures.flush()
             del pictures
             partial.replace(stored)
-    return np.load(stored, mmap_mode="r"), labels, names
+    return np.load(stored, mmap_mode="c"), labels, names
 
 
 def split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
+from pets_net import quick_bfloat16
 
 
 @torch.no_grad()
 def orthogonal(matrix: torch.Tensor, rounds: int = 4) -> torch.Tensor:
     """The nearest matrix with singular values of about 1, by the quintic Newton-Schulz iteration; (rows, columns)."""
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if quick_bfloat16(matrix.device) else matrix
     x = x / (x.norm() + 1e-7)
     wide = x.shape[0] <= x.shape[1]
     x = x if wide else x.T

@@ -1,50 +1,76 @@
-"""The small VGG-style network in torch; ``helpers.pets.build_network`` is the same network in Keras."""
+"""The small VGG-style network in torch; ``helpers.pets_network.build_network`` is the same network in Keras."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-STEM, WIDTHS, CONVOLUTIONS = 32, (64, 128, 320), 3
+from helpers.pets_network import STEM, WIDTHS
 
 
-def mixed(wanted: bool = True) -> torch.autocast:
-    """A context that computes in bfloat16 where the processor can: emulated, it takes 15 times as long."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=wanted and torch.cpu._is_avx512_bf16_supported())
+def quick_bfloat16(device: str | torch.device) -> bool:
+    """Whether the processor computes in bfloat16 itself: emulated, it takes 15 times as long."""
+    if torch.device(device).type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported()
+    return torch.cuda.is_bf16_supported()
 
 
-def convolution(n_in: int, n_out: int) -> nn.Conv2d:
-    return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+def mixed(wanted: bool = True, device: str | torch.device = "cpu") -> torch.autocast:
+    """A context that computes in bfloat16 where that is quicker."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=wanted and quick_bfloat16(device))
+
+
+class Convolution(nn.Module):
+    """Convolution without bias, then batch norm, which is folded into it for shipping."""
+
+    def __init__(self, n_in: int, n_out: int, side: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(n_in, n_out, side, stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(n_out)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(x))
 
 
 class Block(nn.Module):
-    """Convolution, 2 x 2 max-pool, then two convolutions bridged by a skip: half the side, more channels."""
+    """2 x 2 max-pool, a convolution to more channels, then two convolutions bridged by a skip."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = convolution(n_in, n_out), nn.BatchNorm2d(n_out)
-        self.conv2, self.bn2 = convolution(n_out, n_out), nn.BatchNorm2d(n_out)
-        self.conv3, self.bn3 = convolution(n_out, n_out), nn.BatchNorm2d(n_out)
+        self.conv1, self.conv2, self.conv3 = (Convolution(n, n_out) for n in (n_in, n_out, n_out))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.relu_(self.bn1(nn.functional.max_pool2d(self.conv1(x), 2)))
-        y = torch.relu_(self.bn2(self.conv2(x)))
-        return torch.relu_(self.bn3(self.conv3(y)) + x)
+        x = torch.relu_(self.conv1(nn.functional.max_pool2d(x, 2)))
+        y = torch.relu_(self.conv2(x))
+        return torch.relu_(self.conv3(y) + x)
 
 
 class PetsNet(nn.Module):
-    """Float (n, 3, side, side) -> logits (n, 2) for cat and dog; side any multiple of 16 from 48 on."""
+    """Float (n, 3, side, side) -> logits (n, 2) for cat and dog; side any multiple of 16 from 48 on.
 
-    def __init__(self) -> None:
+    `widths`: channels of the stem and of the blocks; by default those of the shipped network.
+    """
+
+    def __init__(self, widths: Sequence[int] = (STEM, *WIDTHS)) -> None:
         super().__init__()
-        self.stem, self.stem_bn = nn.Conv2d(3, STEM, 4, 2, 1, bias=False), nn.BatchNorm2d(STEM)
-        self.blocks = nn.Sequential(*[Block(i, o) for i, o in zip((STEM, *WIDTHS), WIDTHS, strict=False)])
-        self.dropout, self.head = nn.Dropout(0.2), nn.Linear(WIDTHS[-1], 2)
+        stem, *widths = widths
+        self.stem = Convolution(3, stem, side=4, stride=2)
+        self.blocks = nn.Sequential(*[Block(i, o) for i, o in zip((stem, *widths), widths, strict=False)])
+        self.dropout, self.head = nn.Dropout(0.2), nn.Linear(widths[-1], 2)
 
     def texture_and_features(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean of each of the first block's channels (n, 64) and of the last block's (n, 320)."""
-        first = self.blocks[0](torch.relu_(self.stem_bn(self.stem(x))))
+        """The mean of each of the first block's channels (n, WIDTHS[0]) and of the last block's (n, WIDTHS[-1])."""
+        first = self.blocks[0](torch.relu_(self.stem(x)))
         return first.float().mean((2, 3)), self.blocks[1:](first).float().mean((2, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.texture_and_features(x)[1]))
+
+    def convolutions(self) -> dict[str, Convolution]:
+        """Every convolution with its batch norm, under its layer's name in the weight file."""
+        found = {"stem": self.stem}
+        for number, block in enumerate(self.blocks, start=1):
+            found |= {f"block{number}_conv{k}": getattr(block, f"conv{k}") for k in (1, 2, 3)}
+        return found

@@ -17,21 +17,13 @@ from pets_net import PetsNet
 from helpers.pets_network import read_weights
 
 
-def _pairs(net: PetsNet) -> dict[str, tuple[torch.nn.Conv2d, torch.nn.BatchNorm2d]]:
-    """Name in the weight file -> convolution and batch norm."""
-    found = {"stem": (net.stem, net.stem_bn)}
-    for number, block in enumerate(net.blocks, start=1):
-        for k in (1, 2, 3):
-            found[f"block{number}_conv{k}"] = getattr(block, f"conv{k}"), getattr(block, f"bn{k}")
-    return found
-
-
 @torch.no_grad()
 def begin_with(net: PetsNet, path: Path, pictures: np.ndarray) -> None:
     """Fill `net` with the weights of `path` (any checksum); pictures uint8 (n, 96, 96, 3) give the statistics."""
     kernels = {name: torch.from_numpy(array) for name, array in read_weights(path, sha256=None).kernels.items()}
     hooks = []
-    for name, (conv, norm) in _pairs(net).items():
+    for name, layer in net.convolutions().items():
+        conv, norm = layer.conv, layer.norm
         kernel, bias = kernels[f"{name}/kernel"].permute(3, 2, 0, 1), kernels[f"{name}/bias"]
         size = len(kernel) ** 0.5 / kernel.norm()  # the optimiser keeps this norm
         conv.weight.copy_(kernel * size)

@@ -9,7 +9,6 @@ The plan may be changed between two runs (``--plan``, ``--decay-from``): a long 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import time
@@ -17,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pets_augment import augment, to_float
+from pets_augment import augment, cut_and_mix, to_float
 from pets_data import load_zip, split
-from pets_muon import Muon
-from pets_net import PetsNet, mixed
-from pets_start import begin_with
+from pets_net import mixed
+from pets_pupil import Pupil
 from pets_workers import Gang, run
 from torch.nn import functional
+
+from helpers.pets_network import STEM, WIDTHS
 
 Plan = list[tuple[int, int]]  # (side of the pictures, last epoch trained with it)
 
@@ -43,35 +43,15 @@ def rate(epoch: float, decay_from: int, epochs: int, warm_up: float = 2.0) -> fl
     return 1.0 if epoch < decay_from else max(0.0, (epochs - epoch) / (epochs - decay_from))
 
 
-def average(ema: torch.nn.Module, net: torch.nn.Module, keep: float) -> None:
-    """Moving average of weights and of batch-norm statistics."""
-    with torch.no_grad():
-        for mean, new in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(new, 1 - keep)
-            else:
-                mean.copy_(new)
-
-
 @torch.no_grad()
-def logits_of(net: torch.nn.Module, pictures: np.ndarray, side: int, *, flip: bool = False) -> torch.Tensor:
-    """Logits (n, 2) float32 of uint8 pictures; with ``flip`` the mean over the picture and its mirror image."""
+def logits_of(net: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """Logits (n, 2) float32 of uint8 pictures (n, 96, 96, 3)."""
     net.eval()
     out = []
-    for start in range(0, len(pictures), 250):
-        x = to_float(torch.from_numpy(np.ascontiguousarray(pictures[start : start + 250])))
-        if side != x.shape[-1]:
-            x = functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
-        x = x.contiguous(memory_format=torch.channels_last)
-        with mixed():
-            y = net(x).float()
-            out.append((y + net(x.flip(3)).float()) / 2 if flip else y)
+    for part in pictures.split(250):
+        with mixed(device=part.device):
+            out.append(net(to_float(part).contiguous(memory_format=torch.channels_last)).float())
     return torch.cat(out)
-
-
-def moments(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """What the optimiser remembers of past gradients."""
-    return [value for state in optimiser.state.values() for value in state.values() if value.ndim]
 
 
 def save(path: Path, state: dict) -> None:
@@ -84,103 +64,120 @@ def save(path: Path, state: dict) -> None:
     partial.replace(path)
 
 
+def schedule(args: argparse.Namespace) -> tuple[int, int]:
+    """Number of epochs, and the one from which the rate falls."""
+    epochs = args.plan[-1][1]
+    return epochs, round(0.4 * epochs) if args.decay_from is None else args.decay_from
+
+
+def resume(pupil: Pupil, out: Path, device: str) -> tuple[int, float]:
+    """Load the last checkpoint, if there is one; returns the epochs done and the seconds they took."""
+    path = out / "checkpoint.pt"
+    if not path.exists():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True, map_location=device)
+    for name, part in pupil.parts().items():
+        part.load_state_dict(state[name])
+    return state["epoch"], state["seconds"]
+
+
+def cut_log(log: Path, done: int) -> None:
+    """Drop the lines of epochs that were never stored."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    log.write_text("".join(line + "\n" for line in lines if json.loads(line)["epoch"] <= done))
+    print(f"goes on after epoch {done}", flush=True)
+
+
+def learn_epoch(
+    epoch: int, pupil: Pupil, images: torch.Tensor, targets: torch.Tensor, training, rank: int, gang: Gang, args
+) -> tuple[float, float]:
+    """One epoch over the rows `training`; returns mean loss and share of right answers."""
+    epochs, decay_from = schedule(args)
+    side = next(side for side, last in args.plan if epoch < last)
+    # The randomness of an epoch depends on seed and epoch only, so a resumed run sees what an unbroken one sees.
+    seed = (args.seed * 1009 + epoch) * 64 + rank
+    generator = torch.Generator(args.device).manual_seed(seed)
+    torch.manual_seed(seed)
+    order = np.random.default_rng((args.seed, epoch)).permutation(training)[rank :: gang.size]
+    batches = torch.from_numpy(order).to(args.device).split(args.batch)
+    steps = len(training) // (args.batch * gang.size)
+    pupil.net.train()
+    totals = torch.zeros(2, device=args.device)  # read once per epoch: asking sooner would stop a GPU
+    for step in range(steps):
+        x, wanted = augment(images[batches[step]], side, generator), targets[batches[step]]
+        if args.mix:
+            x, wanted = cut_and_mix(x, wanted, generator)
+        share = rate(epoch + step / steps, decay_from, epochs)
+        totals += pupil.step(x.contiguous(memory_format=torch.channels_last), wanted, share)
+        last = step + 1 == steps
+        if last or (step + 1) % args.meet == 0:
+            # At the end of an epoch the momenta are averaged too: a checkpoint then holds all there is to know.
+            gang.mean(rank, [*pupil.learnt(), *pupil.moments()] if last else pupil.learnt())
+            seen = (epoch * steps + step + 1) * gang.size * args.batch
+            pupil.average(min(args.ema ** (args.meet * gang.size * args.batch), seen / (seen + 2000)))
+    loss, right = (totals / steps).tolist()
+    return loss, right
+
+
 def train(rank: int, gang: Gang, args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
+    torch.backends.cudnn.benchmark = True
     pictures, labels, _ = load_zip(args.zip, args.out)
     training, held = split(labels)
-    targets = torch.from_numpy(labels)
     if args.limit:
         training = np.random.default_rng(args.seed).permutation(training)[: args.limit]
-
-    torch.manual_seed(args.seed)
-    net = PetsNet().to(memory_format=torch.channels_last)
-    if args.start:
-        begin_with(net, args.start, pictures[training[:: max(1, len(training) // 1000)]])
-    ema = copy.deepcopy(net).requires_grad_(False)
-    muon = Muon([p for p in net.parameters() if p.ndim == 4], rate=args.rate)
-    scales = [p for p in net.parameters() if p.ndim == 1]
-    adam = torch.optim.AdamW(
-        [{"params": scales, "weight_decay": 0.0}, {"params": [net.head.weight], "weight_decay": 0.05}], lr=2e-3
-    )
-    checkpoint, log, done, seconds = args.out / "checkpoint.pt", args.out / "log.jsonl", 0, 0.0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(state["net"])
-        ema.load_state_dict(state["ema"])
-        muon.load_state_dict(state["muon"])
-        adam.load_state_dict(state["adam"])
-        done, seconds = state["epoch"], state["seconds"]
+    images = torch.from_numpy(pictures).to(args.device)  # a GPU keeps all of them
+    targets = functional.one_hot(torch.from_numpy(labels), 2).float().to(args.device)
+    shown, truth = torch.from_numpy(held).to(args.device), targets[held]
+    pupil = Pupil(args, pictures[training[:: max(1, len(training) // 1000)]])
+    done, seconds = resume(pupil, args.out, args.device)
+    log = args.out / "log.jsonl"
     if rank == 0 and done:
-        lines = log.read_text().splitlines() if log.exists() else []
-        log.write_text("".join(line + "\n" for line in lines if json.loads(line)["epoch"] <= done))
-        print(f"goes on after epoch {done}", flush=True)
-    shared = [value for value in net.state_dict().values() if value.dtype.is_floating_point]
-
-    epochs = args.plan[-1][1]
-    decay_from = args.decay_from if args.decay_from is not None else round(0.4 * epochs)
-    steps = len(training) // (args.batch * gang.size)
+        cut_log(log, done)
+    epochs, decay_from = schedule(args)
+    clock = time.process_time if args.device == "cpu" else time.perf_counter
     for epoch in range(done, epochs):
-        began, busy = time.time(), time.process_time()
-        side = next(side for side, last in args.plan if epoch < last)
-        # The randomness of an epoch depends on seed and epoch only, so a resumed run sees what an unbroken one sees.
-        seed = (args.seed * 1009 + epoch) * 64 + rank
-        generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)
-        order = np.random.default_rng((args.seed, epoch)).permutation(training)[rank :: gang.size]
-        net.train()
-        total, right = 0.0, 0
-        for step in range(steps):
-            share = rate(epoch + step / steps, decay_from, epochs)
-            muon.share = share
-            for group in adam.param_groups:
-                group["lr"] = 2e-3 * share
-            chosen = np.sort(order[step * args.batch : (step + 1) * args.batch])
-            x = augment(torch.from_numpy(pictures[chosen]), side, generator)
-            x = x.contiguous(memory_format=torch.channels_last)
-            with mixed():
-                y = net(x)
-            wanted = targets[chosen]
-            loss = functional.cross_entropy(y.float(), wanted, label_smoothing=args.smoothing)
-            loss.backward()
-            muon.step()
-            adam.step()
-            net.zero_grad(set_to_none=True)
-            total, right = total + float(loss.detach()), right + int((y.argmax(1) == wanted).sum())
-            if (step + 1) % args.meet == 0 or step + 1 == steps:
-                # At the end of an epoch the momenta are averaged too: a checkpoint then holds all there is to know.
-                gang.mean(rank, [*shared, *moments(muon), *moments(adam)] if step + 1 == steps else shared)
-                seen = (epoch * steps + step + 1) * gang.size * args.batch
-                average(ema, net, min(args.ema ** (args.meet * gang.size * args.batch), seen / (seen + 2000)))
-        spent = torch.tensor([(time.process_time() - busy) * gang.size, total / steps, right / (steps * args.batch)])
+        began = clock()
+        loss, right = learn_epoch(epoch, pupil, images, targets, training, rank, gang, args)
+        spent = torch.tensor([loss, right, (clock() - began) * gang.size])
         gang.mean(rank, [spent])
         if rank:
             continue
-        logits = logits_of(ema, pictures[held], 80)
-        correct = logits.argmax(1) == targets[held]
-        seconds += float(spent[0])
+        seconds += float(spent[2])
+        logits = logits_of(pupil.ema, images[shown])
         entry = {
             "epoch": epoch + 1,
-            "side": side,
-            "rate": round(share, 4),
-            "loss": round(float(spent[1]), 4),
-            "accuracy": round(float(spent[2]), 4),
-            "held_out": round(float(correct.float().mean()), 4),
-            "held_out_loss": round(float(functional.cross_entropy(logits, targets[held])), 4),
-            "cpu_s": round(float(spent[0])),
-            "wall_s": round(time.time() - began),
-            "cpu_min_total": round(seconds / 60, 1),
+            "side": next(side for side, last in args.plan if epoch < last),
+            "rate": round(rate(epoch + 1, decay_from, epochs), 4),
+            "loss": round(float(spent[0]), 4),
+            "accuracy": round(float(spent[1]), 4),
+            "held_out": round(float((logits.argmax(1) == truth.argmax(1)).float().mean()), 4),
+            "held_out_loss": round(float(functional.cross_entropy(logits, truth)), 4),
+            "seconds": round(float(spent[2]), 1),
+            "minutes_total": round(seconds / 60, 1),
         }
         with log.open("a") as stream:
             stream.write(json.dumps(entry) + "\n")
         print(json.dumps(entry), flush=True)
-        state = {"net": net.state_dict(), "ema": ema.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict()}
-        save(checkpoint, state | {"epoch": epoch + 1, "side": side, "seconds": seconds})
+        if (epoch + 1) % args.every == 0 or epoch + 1 == epochs:
+            state = {name: part.state_dict() for name, part in pupil.parts().items()}
+            save(args.out / "checkpoint.pt", state | {"epoch": epoch + 1, "seconds": seconds, "widths": [*args.widths]})
+
+
+def numbers_of(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--zip", type=Path, required=True, help="pets_96px.zip: folders cats and dogs")
     parser.add_argument("--out", type=Path, required=True, help="folder for pictures, checkpoint and log")
+    parser.add_argument("--device", default="cpu", help="cpu (the default) or cuda, with one worker")
+    parser.add_argument("--widths", type=numbers_of, default=(STEM, *WIDTHS), help="channels of stem and blocks")
+    parser.add_argument(
+        "--teacher", type=Path, action="append", default=[], help="checkpoint of a network to learn from"
+    )
+    parser.add_argument("--mix", action="store_true", help="CutMix on every second picture")
     parser.add_argument("--start", type=Path, help="a weight file to begin with instead of random numbers")
     parser.add_argument("--plan", type=parse_plan, default=parse_plan("64:50,80:64,96:76"), help="side:last epoch,...")
     parser.add_argument("--decay-from", type=int, default=None, help="epoch from which the rate falls to 0 (60 %%)")
@@ -192,11 +189,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that average their weights now and then")
     parser.add_argument("--meet", type=int, default=8, help="steps between two averages")
     parser.add_argument("--threads", type=int, default=1, help="threads per worker")
+    parser.add_argument("--every", type=int, default=1, help="epochs between two checkpoints")
     parser.add_argument("--limit", type=int, default=0, help="train on so many pictures only (for trying out)")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     load_zip(args.zip, args.out)  # decoded once, before the workers start
-    numbers = sum(value.numel() for value in PetsNet().state_dict().values() if value.dtype.is_floating_point)
+    if args.device != "cpu":
+        return train(0, Gang(1, 0), args)
+    numbers = sum(value.numel() for value in Pupil(args).learnt())
     run(train, Gang(args.workers, 3 * numbers), args)  # room for weights and for what the optimisers remember
 
 
