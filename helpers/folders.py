@@ -86,10 +86,13 @@ def _sort_files(files: Iterable[Path], base: Path) -> tuple[list[Path], list[Ski
 
 def _reason(file: Path) -> str:
     """Why a file that could not be opened is no picture, in the words of `read_image`."""
-    if not file.exists():
-        return "a link to a file that is not there"
     try:
+        file.stat()
         read_image(file)
+    except FileNotFoundError:
+        return "a link to a file that is not there"
+    except PermissionError:
+        return "it may not be read: its folder or the place it links to is closed to you"
     except ImageError as error:
         return str(error)
     return "no picture inside, or a damaged one"

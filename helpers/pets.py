@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     """What the network says of n pictures, in input order.
 
     `dog`: probability of dog (n,), 0..1, that of cat is the rest; `strangeness` (n,): how unlike the cats and dogs it
-    was trained on, above 1 is "neither"; `features` (n, 288).
+    was trained on, above 1 is "neither"; `features` (n, WIDTHS[-1]).
     """
 
     dog: np.ndarray

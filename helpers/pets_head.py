@@ -1,7 +1,7 @@
 """Fine-tuning in seconds: a new last layer on the small network's features, and how many pictures that takes.
 
 The network's convolutions stay as they are; each picture goes through them once (`helpers.pets.ask(...).features`), and
-logistic regression, which is one dense layer with softmax, learns any new classes from the 288 numbers per picture.
+logistic regression, which is one dense layer with softmax, learns any new classes from these numbers per picture.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LabelledFeatures(NamedTuple):
-    """Of the readable pictures of a folder: features (n, 288), labels (n,), files; class names; what was skipped."""
+    """Of the readable pictures of a folder: features (n, WIDTHS[-1]), labels (n,), files; class names; the skipped."""
 
     features: np.ndarray
     labels: np.ndarray

@@ -55,7 +55,7 @@ def kernel_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def build_network(weights: Mapping[str, np.ndarray] | None = None) -> keras.Model:
-    """Raw RGB (b, 96, 96, 3), 0..255 -> texture (b, 48), features (b, 288), logits (b, 2) for cat and dog.
+    """Raw RGB (b, 96, 96, 3), 0..255 -> texture (b, WIDTHS[0]), features (b, WIDTHS[-1]), logits (b, 2): cat, dog.
 
     Texture and features are the means of the first and the last block's maps.
 

@@ -64,6 +64,11 @@ def save(path: Path, state: dict) -> None:
     partial.replace(path)
 
 
+def side_in(epoch: int, plan: Plan) -> int:
+    """Side of the pictures in an epoch, counted from 0."""
+    return next(side for side, last in plan if epoch < last)
+
+
 def schedule(args: argparse.Namespace) -> tuple[int, int]:
     """Number of epochs, and the one from which the rate falls."""
     epochs = args.plan[-1][1]
@@ -93,7 +98,7 @@ def learn_epoch(
 ) -> tuple[float, float]:
     """One epoch over the rows `training`; returns mean loss and share of right answers."""
     epochs, decay_from = schedule(args)
-    side = next(side for side, last in args.plan if epoch < last)
+    side = side_in(epoch, args.plan)
     # The randomness of an epoch depends on seed and epoch only, so a resumed run sees what an unbroken one sees.
     seed = (args.seed * 1009 + epoch) * 64 + rank
     generator = torch.Generator(args.device).manual_seed(seed)
@@ -147,7 +152,7 @@ def train(rank: int, gang: Gang, args: argparse.Namespace) -> None:
         logits = logits_of(pupil.ema, images[shown])
         entry = {
             "epoch": epoch + 1,
-            "side": next(side for side, last in args.plan if epoch < last),
+            "side": side_in(epoch, args.plan),
             "rate": round(rate(epoch + 1, decay_from, epochs), 4),
             "loss": round(float(spent[0]), 4),
             "accuracy": round(float(spent[1]), 4),
