@@ -1,6 +1,6 @@
 """`make bench`: every speed claim of the README, as ratios measured in one run on this machine.
 
-    python -m bench [NAME ...]        names: ct, faces, layers, vgg, cohort, pets
+    python -m bench [NAME ...]        names: cohort, ct, faces, layers, pets, vgg; all of them by default
 
 Milliseconds of different runs or machines must not be compared: these machines may be shared, so the load is printed.
 """

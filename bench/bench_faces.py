@@ -55,7 +55,7 @@ def measure(detector: str, bare, pictures: list[np.ndarray]) -> tuple[float, flo
     return 1000 * float(np.mean(best["ours"])), float(np.sum(best["ours"]) / np.sum(best["bare"]))
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str] | None = None) -> None:
     folder = resolve(arguments[0], expects="faces") if arguments else find("faces")
     scenes = read_annotated(folder) if folder else compose_scenes()
     pictures, truths = [scene.rgb for scene in scenes], [scene.boxes for scene in scenes]

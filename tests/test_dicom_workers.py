@@ -1,10 +1,12 @@
 """Threads, processes and progress give the same volume as one thread; a bad slice is named whoever meets it."""
 
+import threading
+
 import numpy as np
 import pytest
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from helpers.dicom import DicomSeriesError, decoding, read_series
+from helpers.dicom import DicomSeriesError, decoding, fast, load, read_series, scan_folder
 from tests.zoo.answer import tweaked
 from tests.zoo.enhanced import enhanced
 from tests.zoo.writer import LARGER, Series, name, save
@@ -82,6 +84,44 @@ def test_threads_read_the_same(tmp_path, workers, dtype):
     volume = read_series(tmp_path, workers=workers, dtype=dtype, progress=progress)
     np.testing.assert_array_equal(volume.hu, series.hu)
     assert seen[0] == 10 and sorted(seen[1:]) == list(range(10))
+
+
+def test_two_threads_work_at_the_same_time(tmp_path, monkeypatch):
+    series = tweaked(tmp_path, lambda ds, k: None)
+    monkeypatch.setattr(load, "AT_A_TIME", 5)
+    read, together = fast.read_direct, threading.Barrier(2, timeout=20)
+
+    def meet(frame, slot):
+        together.wait()
+        read(frame, slot)
+
+    monkeypatch.setattr(fast, "read_direct", meet)
+    np.testing.assert_array_equal(read_series(tmp_path, workers=2).hu, series.hu)
+
+
+@pytest.mark.parametrize("gone", range(10))
+def test_a_file_that_went_away_is_named_whichever_thread_meets_it(tmp_path, monkeypatch, gone):
+    tweaked(tmp_path, lambda ds, k: None)
+    monkeypatch.setattr(load, "AT_A_TIME", 1)
+    info, threads = scan_folder(tmp_path)[0], threading.active_count()
+    (tmp_path / name(gone)).unlink()
+    with pytest.raises(DicomSeriesError, match=name(gone)):
+        read_series(info, workers=3)
+    assert threading.active_count() == threads
+
+
+def test_a_reader_who_stops_early_stops_the_threads(tmp_path, monkeypatch):
+    tweaked(tmp_path, lambda ds, k: None)
+    monkeypatch.setattr(load, "AT_A_TIME", 1)
+    threads = threading.active_count()
+
+    def impatient(items, total):
+        yield next(iter(items))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_series(tmp_path, workers=3, progress=impatient)
+    assert threading.active_count() == threads
 
 
 def test_tqdm_is_such_a_progress(tmp_path):

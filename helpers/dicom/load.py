@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,7 @@ from helpers.dicom.rescale import Overflow, rescale_in_place, rescale_into, scal
 from helpers.dicom.sources import Unreadable, open_archives
 from helpers.findings import DicomSeriesError, Finding, plural, some
 
+AT_A_TIME = 8  # slices that a thread takes from what is left to do
 TYPES = (np.dtype(np.int16), np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -78,7 +80,7 @@ def _fill(
     for frame, slot in zip(frames, slots):
         (plain if fast.direct(frame) else coded).append((frame, slot))
     unclean: list[str] = []
-    done = _by_threads(volume, plain, workers, progress is not None, unclean)
+    done = _by_threads(volume, plain, workers, unclean)
     done = itertools.chain(done, decoded_slices(volume, coded, workers))
     done = progress(done, total=len(frames)) if progress else done
     with quiet(), open_archives():  # once for all frames
@@ -92,21 +94,36 @@ def _fill(
     return [Finding("bits", text, tuple(sorted(unclean)))]
 
 
-def _by_threads(volume, pairs, workers: int, often: bool, unclean: list[str]) -> Iterator[int]:
-    """Read plain slices into their slots; yields once per slice."""
-    if workers <= 1 or len(pairs) < 2 * workers:
-        yield from _block(volume, pairs, unclean)
-        return
-    size = 4 if often else -(-len(pairs) // (4 * workers))
-    blocks = [pairs[k : k + size] for k in range(0, len(pairs), size)]
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(lambda block: list(_block(volume, block, unclean)), block) for block in blocks]
+def _by_threads(volume, pairs, workers: int, unclean: list[str]) -> Iterator[int]:
+    """Read plain slices into their slots, by `workers` threads of which this one is one; yields once per slice."""
+    blocks = iter([pairs[k : k + AT_A_TIME] for k in range(0, len(pairs), AT_A_TIME)])  # each takes the next
+    done: deque[int] = deque()
+    with ThreadPoolExecutor(max(workers - 1, 1)) as pool:
+        others = [pool.submit(_help, volume, blocks, unclean, done) for _ in range(workers - 1)]
         try:
-            for future in futures:
-                yield from future.result()
+            for block in blocks:
+                yield from _block(volume, block, unclean)
+                while done:
+                    yield done.popleft()
+            for other in others:
+                other.result()
         finally:
-            for future in futures:
-                future.cancel()
+            _drop(blocks)
+    yield from done
+
+
+def _help(volume: np.ndarray, blocks: Iterator, unclean: list[str], done: deque[int]) -> None:
+    """What the other threads do; an error of one ends the work of all."""
+    try:
+        for block in blocks:
+            done.extend(_block(volume, block, unclean))
+    finally:
+        _drop(blocks)
+
+
+def _drop(blocks: Iterator) -> None:
+    """Leave nothing to do."""
+    deque(blocks, maxlen=0)
 
 
 def _block(volume: np.ndarray, pairs: list[tuple[Frame, int]], unclean: list[str]) -> Iterator[int]:
