@@ -1,5 +1,6 @@
 """Where files come from, what lies outside the scan circle, and hostile surroundings."""
 
+import gzip
 import os
 import sys
 import zipfile
@@ -94,6 +95,14 @@ def test_odd_names_inside_an_archive(tmp_path):
     assert series.skipped == [("odd.zip", "holds a member without a name")]
     assert inner.is_relative_to(archive)  # "/study" is a folder of the archive, not of this machine
     assert np.array_equal(read_series(info.files).hu, read_series(archive).hu)
+
+
+def test_a_packed_file_is_told_by_its_packing(tmp_path):
+    plain(tmp_path)
+    (tmp_path / "slice.dcm.gz").write_bytes(gzip.compress((tmp_path / "00.dcm").read_bytes()))
+    (tmp_path / "inner").write_bytes(b"PK\x03\x04" + bytes(300))
+    reasons = dict(scan_folder(tmp_path).skipped)
+    assert "gzip" in reasons["slice.dcm.gz"] and "archive" in reasons["inner"]
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path):

@@ -37,6 +37,16 @@ WEAK = {
 
 # What makes slices look different at the same place: worth a word where it changes within one volume.
 CONTRAST = STRONG | {tags.KVP: WEAK[tags.KVP]}
+# What one scan has in common: no reason to refuse, but a sign that slices of two scans may have come together.
+COMMON = {
+    tags.SLICE_THICKNESS: "slice thickness",
+    tags.PATIENT_POSITION: "patient position",
+    tags.MANUFACTURER: "manufacturer",
+    tags.MODEL: "scanner model",
+    tags.SERIES_DESCRIPTION: "description",
+}
+# Slices of different ones are no volume, whatever their series UID says (some de-identifiers give one to all).
+APART = {tags.PATIENT_ID: "patient", tags.STUDY_UID: "study", tags.FRAME_OF_REFERENCE: "frame of reference"}
 
 
 @dataclass
@@ -57,8 +67,8 @@ def group(frames: list[Frame]) -> list[Group]:
         part
         for same in by_text.values()
         for alike in _by_geometry(same)
-        for one in _by_frame_of_reference(alike)
-        for part in split_times(one)
+        for one in _apart(alike)
+        for part in _times_of(one)
     ]
     series: dict[bytes | None, list[Group]] = defaultdict(list)
     for member in groups:
@@ -99,18 +109,40 @@ def _alike(a: Geometry, b: Geometry) -> bool:
     return not turned and not scaled
 
 
-def _by_frame_of_reference(frames: list[Frame]) -> list[list[Frame]]:
-    """Positions of different frames of reference cannot be compared, so they are different stacks.
+def _apart(frames: list[Frame]) -> list[Group]:
+    """Frames of different patients, studies or frames of reference: their positions cannot be compared.
 
-    Some de-identifiers give every slice its own (LIDC-IDRI): where all positions differ in it, it tells nothing.
+    Some de-identifiers give every slice its own (LIDC-IDRI its own frame of reference): where all positions differ in
+    it, it tells nothing. Nor does a value that some slices lack.
     """
     if not has_geometry(frames):
-        return _by_file(frames)
+        return [Group(members) for members in _by_file(frames)]
+    if len({_whereabouts(frame.header) for frame in frames}) == 1 and not frames[0].labels:
+        return [Group(frames)]
+    found = [Group(frames)]
+    for tag, word in APART.items():
+        found = [part for member in found for part in _apart_by(tag, word, member)]
+    return found
+
+
+def _apart_by(tag: int, word: str, member: Group) -> list[Group]:
     parts: dict[str, list[Frame]] = defaultdict(list)
-    for frame in frames:
-        parts[frame.label(tags.FRAME_OF_REFERENCE)].append(frame)
+    for frame in member.frames:
+        parts[frame.label(tag)].append(frame)
     alone = all(len({frame.position for frame in members}) == 1 for members in parts.values())
-    return [frames] if alone else list(parts.values())
+    if alone or len(parts.keys() - {""}) < 2:
+        return [member]
+    words = (f"{member.part} {word} {number} of {len(parts)}".strip() for number in range(1, len(parts) + 1))
+    return [Group(members, part) for members, part in zip(parts.values(), words)]
+
+
+@once(*APART)
+def _whereabouts(header: Header) -> tuple[bytes | None, ...]:
+    return tuple(map(header.raw.get, APART))
+
+
+def _times_of(member: Group) -> list[Group]:
+    return [Group(part.frames, f"{member.part} {part.part}".strip()) for part in split_times(member.frames)]
 
 
 def _by_file(frames: list[Frame]) -> list[list[Frame]]:
@@ -152,13 +184,24 @@ def split_times(frames: list[Frame]) -> list[Group]:
 
 
 def contrast_findings(frames: list[Frame]) -> list[Finding]:
-    """Slices of several times, echoes or tube voltages that share no position: one volume, but not one contrast."""
+    """Slices of several times, echoes or scanners that share no position: one volume, but not one kind of slices."""
+    findings = []
     kinds = [_contrast(frame.header) if not frame.labels else _labelled(frame) for frame in frames]
-    if len(set(kinds)) == 1:
-        return []
-    different = [word for word, *values in zip(CONTRAST.values(), *kinds) if len(set(values)) > 1]
-    text = f"The slices differ in {' and '.join(different)}; they were taken as one volume as no two share a position."
-    return [Finding("contrast_varies", text)]
+    for kind, names, values in (
+        ("contrast_varies", CONTRAST, kinds),
+        ("header_varies", COMMON, [_common(frame.header) for frame in frames]),
+    ):
+        if len(set(values)) > 1:
+            different = [word for word, *column in zip(names.values(), *values) if len(set(column)) > 1]
+            text = f"The slices differ in {' and '.join(different)}; they were taken as one volume"
+            findings.append(Finding(kind, f"{text} as no two share a position."))
+    return findings
+
+
+@once(*COMMON)
+def _common(header: Header) -> tuple[str | float | None, ...]:
+    raw = header.raw.get
+    return (tags.number(raw(tags.SLICE_THICKNESS)), *(tags.text(raw(tag)) for tag in list(COMMON)[1:]))
 
 
 def _labelled(frame: Frame) -> tuple[str, ...]:

@@ -82,10 +82,10 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."
         findings.append(Finding("rescale_varies", text))
-    places = {frame.header.raw.get(tags.FRAME_OF_REFERENCE) for frame in frames}
-    if len(places) > 1:
-        text = "Every slice names its own frame of reference (some de-identifiers do that); taken as one and the same."
-        findings.append(Finding("frame_of_reference", text))
+    for kind, tag, word in OWN:
+        if len({frame.header.raw.get(tag) for frame in frames}) > 1:
+            text = f"Not every slice names the same {word} (some de-identifiers do that); taken as one and the same."
+            findings.append(Finding(kind, text))
     return findings
 
 
@@ -100,6 +100,11 @@ SENTENCES = (
     ("not_hu", "table", "with a modality look-up table in the place of slope and intercept; not applied: not HU."),
     ("monochrome1", "inverted", "MONOCHROME1: 0 is shown white. Values are kept; only a display has to be inverted."),
     ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
+)
+OWN = (
+    ("frame_of_reference", tags.FRAME_OF_REFERENCE, "frame of reference"),
+    ("identity", tags.PATIENT_ID, "patient"),
+    ("identity", tags.STUDY_UID, "study"),
 )
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})

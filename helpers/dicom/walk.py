@@ -49,6 +49,8 @@ def find_start(data: bytes) -> int:
         return 0
     if data[:4] == b"PK\x03\x04":
         raise Unreadable("an archive, not a DICOM file; unpack it first if it holds a series")
+    if data[:2] == b"\x1f\x8b":
+        raise Unreadable("compressed with gzip; unpack it first")
     raise Unreadable("not a DICOM file")
 
 

@@ -223,3 +223,66 @@ def echo_times_alternate_along_the_stack(folder):
 @case
 def tube_voltages_alternate_along_the_stack(folder):
     return Answer(tweaked(folder, lambda ds, k: setattr(ds, "KVP", 80 + 60 * (k % 2))), found("contrast_varies"))
+
+
+def elsewhere(**values):
+    """A change that makes a slice say it is of another patient, study and so on."""
+    return lambda ds, k: [setattr(ds, keyword, value) for keyword, value in values.items()]
+
+
+@case
+def two_patients_under_one_series_uid(folder):
+    plain(folder / "a")
+    return Answer(
+        tweaked(folder / "b", elsewhere(PatientID="X-2"), Series(origin=(-30, -20, 125))), error="patient 2 of 2"
+    )
+
+
+@case
+def two_patients_whose_slices_interleave(folder):
+    plain(folder / "a")
+    return Answer(
+        tweaked(folder / "b", elsewhere(PatientID="X-2"), Series(origin=(-30, -20, 101.25))), error="patient 2 of 2"
+    )
+
+
+@case
+def two_studies_without_series_uid(folder):
+    tweaked(folder / "a", elsewhere(SeriesInstanceUID=""))
+    change = elsewhere(SeriesInstanceUID="", StudyInstanceUID=f"{ROOT}.88")
+    return Answer(tweaked(folder / "b", change, Series(origin=(-30, -20, 125))), error="study 2 of 2")
+
+
+@case
+def two_frames_of_reference_in_one_series(folder):
+    plain(folder / "a")
+    change = elsewhere(FrameOfReferenceUID=f"{ROOT}.88")
+    return Answer(tweaked(folder / "b", change, Series(origin=(-30, -20, 125))), error="frame of reference 2 of 2")
+
+
+@case
+def own_study_and_patient_for_every_slice(folder):
+    change = lambda ds, k: elsewhere(PatientID=f"A{k}", StudyInstanceUID=f"{ROOT}.3.{k}")(ds, k)  # noqa: E731
+    return Answer(tweaked(folder, change), found("identity"))
+
+
+@case
+def one_slice_without_patient_id(folder):
+    return Answer(tweaked(folder, lambda ds, k: elsewhere(PatientID="" if k == 3 else "A")(ds, k)), found("identity"))
+
+
+@case
+def two_scanners_in_one_stack(folder):
+    change = lambda ds, k: elsewhere(Manufacturer="Nobody" if k < 5 else "Somebody")(ds, k)  # noqa: E731
+    return Answer(tweaked(folder, change), found("header_varies"))
+
+
+@case
+def thickness_changes_along_the_stack(folder):
+    change = lambda ds, k: elsewhere(SliceThickness="2.5" if k < 5 else "1.25")(ds, k)  # noqa: E731
+    return Answer(tweaked(folder, change), found("header_varies"))
+
+
+@case
+def thickness_written_in_two_ways(folder):
+    return Answer(tweaked(folder, lambda ds, k: elsewhere(SliceThickness="2.5" if k < 5 else "2.500")(ds, k)))
