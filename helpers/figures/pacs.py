@@ -62,7 +62,7 @@ def cohort_overview(table: pd.DataFrame, labels: list[str] | None = None, title:
     left.set_yticks(places, names)
     left.set_ylim(len(table) - 0.4, -0.6)
     left.set_ylabel("series")
-    fig.suptitle(title)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
 
 

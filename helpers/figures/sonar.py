@@ -30,7 +30,12 @@ def bands(X, y, title: str) -> Figure:
     return fig
 
 
-def training(history: Mapping[str, list[float]]) -> Figure:
+def head(fig: Figure, title: str) -> None:
+    """One title for several panels."""
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+
+
+def training(history: Mapping[str, list[float]], title: str) -> Figure:
     """Loss and accuracy per epoch as Keras' `fit` returns them; test rows maybe only every few epochs."""
     fig, axes = plt.subplots(1, 2, figsize=(8, 2.9))
     for ax, name in zip(axes, ("loss", "accuracy")):
@@ -38,9 +43,10 @@ def training(history: Mapping[str, list[float]]) -> Figure:
         ax.plot(epochs, history[name], color=BLUE, label="training rows")
         every = len(epochs) // len(history[f"val_{name}"])
         ax.plot(epochs[every - 1 :: every], history[f"val_{name}"], "--", color=RED, label="test rows")
-        ax.set(xlabel="epoch", title=name)
+        ax.set(xlabel="epoch", ylabel=name)
     axes[1].set_ylim(0.4, 1.02)
     axes[1].legend(loc="lower right")
+    head(fig, title)
     return fig
 
 
@@ -65,7 +71,7 @@ def dots_over_splits(table: pd.DataFrame, expected: Mapping[str, tuple[float, fl
     return fig
 
 
-def published(table: Mapping[str, tuple[float, ...]], ours: Mapping[str, float]) -> Figure:
+def published(table: Mapping[str, tuple[float, ...]], ours: Mapping[str, float], title: str) -> Figure:
     """The published accuracies against the number of hidden units, with our means as marks at their own size."""
     fig, ax = plt.subplots(figsize=(7.5, 3.2))
     units, place = table["hidden units"], np.arange(len(table["hidden units"]))
@@ -74,7 +80,7 @@ def published(table: Mapping[str, tuple[float, ...]], ours: Mapping[str, float])
     for (name, value), marker in zip(ours.items(), "D^"):
         ax.plot(len(units), value, marker, color="black", markersize=8, label=f"here: {name}")
     ax.set(xticks=[*place, len(units)], xticklabels=[*units, 60], xlabel="hidden units", ylabel="accuracy, %")
-    ax.set_title("Gorman and Sejnowski 1988 beside 20 splits 60:40")
+    ax.set_title(title)
     ax.legend(loc="lower center")
     ax.grid(axis="y")
     return fig
@@ -108,27 +114,27 @@ def neighbours(distance: np.ndarray, title: str) -> Figure:
     return fig
 
 
-def orders(table: pd.DataFrame, chance: float) -> Figure:
+def orders(table: pd.DataFrame, chance: float, title: str) -> Figure:
     """Accuracy under several ways to form folds: rows of the table are models, columns the ways."""
     fig, ax = plt.subplots(figsize=(7.5, 3.1))
     for (name, values), marker, style in zip(table.iterrows(), "osD^", STYLES):
         ax.plot(table.columns, 100 * values, style, marker=marker, label=name)
     ax.axhline(100 * chance, color="#777777", linewidth=1)
     ax.text(-0.15, 100 * chance - 0.8, "always the larger class", fontsize=9, va="top")
-    ax.set(ylabel="accuracy, %", ylim=(45, 95), title="10 folds, three ways to deal out the rows")
+    ax.set(ylabel="accuracy, %", ylim=(45, 95), title=title)
     ax.set_xlim(-0.2, len(table.columns) - 0.8)
     ax.grid(axis="y")
     ax.legend()
     return fig
 
 
-def pairs(cases: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], chance: float | None = None) -> Figure:
+def pairs(cases: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], title: str) -> Figure:
     """Staged mistakes: for each, the scores with and without it, split by split, joined by lines.
 
-    `cases`: title -> (with the mistake, without it, words below the first, words below the second), scores 0..1.
+    `cases`: name -> (with the mistake, without it, words below the first, words below the second), scores 0..1.
     """
     fig, axes = plt.subplots(1, len(cases), figsize=(8.2, 3.4), sharey=True)
-    for ax, (title, (wrong, fair, below_wrong, below_fair)) in zip(np.atleast_1d(axes), cases.items()):
+    for ax, (name, (wrong, fair, below_wrong, below_fair)) in zip(np.atleast_1d(axes), cases.items()):
         for a, b in zip(wrong, fair):
             ax.plot((0, 1), (100 * a, 100 * b), color="#BBBBBB", linewidth=0.8)
         for x, values, colour, marker in ((0, wrong, RED, "s"), (1, fair, BLUE, "o")):
@@ -136,8 +142,9 @@ def pairs(cases: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], chance: 
             ax.plot(x, 100 * np.mean(values), "_", color="black", markersize=26, markeredgewidth=2.5)
         ax.axhline(50, color="#777777", linewidth=0.8, linestyle=":")
         ax.set(xticks=(0, 1), xticklabels=(below_wrong, below_fair), xlim=(-0.5, 1.5))
-        ax.set_title(title, fontsize=10)
+        ax.set_title(name, fontsize=10, fontweight="normal")
     np.atleast_1d(axes)[0].set_ylabel("accuracy, %")
+    head(fig, title)
     return fig
 
 
