@@ -11,7 +11,7 @@ import pytest
 from helpers.dicom import DicomSeriesError, read_series, scan_folder, sources
 from tests.zoo.answer import plain, tweaked
 from tests.zoo.cases import CASES
-from tests.zoo.writer import BRIGHT, SECRET, Series
+from tests.zoo.writer import BRIGHT, SECRET, Series, name
 
 REAL_ZIP = zipfile.ZipFile
 
@@ -215,3 +215,39 @@ def test_the_contents_of_an_archive_are_listed_once_for_all_members(tmp_path, mo
     assert len(scan_folder(tmp_path / "many.zip").skipped) == 50
     assert len(opened) == 2  # for the list, and for the members
     (tmp_path / "many.zip").unlink()  # nothing holds it open
+
+
+def test_files_are_opened_once_and_closed_in_the_end(tmp_path, monkeypatch):
+    series, opened, closed = plain(tmp_path), [], []
+    os_open, os_close = os.open, os.close
+    monkeypatch.setattr(os, "open", lambda *given, **named: opened.append(os_open(*given, **named)) or opened[-1])
+    monkeypatch.setattr(os, "close", lambda handle: closed.append(handle) or os_close(handle))
+    for room, times in ((512, 1), (3, 2), (0, 2)):
+        opened.clear(), closed.clear()
+        monkeypatch.setattr(sources._OPENED, "room", room)
+        np.testing.assert_array_equal(read_series(tmp_path, workers=2).hu, series.hu)
+        count = len(series.stored)
+        assert len(opened) == (count if times == 1 else 2 * count - room) and len(closed) == len(opened)
+        assert not sources._OPENED.files
+
+
+def test_files_are_closed_after_an_error_too(tmp_path, monkeypatch):
+    plain(tmp_path)
+    monkeypatch.setattr(sources._OPENED, "room", 512)
+    with pytest.raises(ValueError, match="out must be"):
+        read_series(tmp_path, out=np.empty((1, 2, 3), np.int16))
+    assert not sources._OPENED.files and not sources._OPENED.inside
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_systems_that_cannot_read_at_a_place(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(sources, "PREADV", None)  # Windows
+    monkeypatch.setattr(sources._OPENED, "room", sources._room())
+    assert sources._room() == 0
+    series = plain(tmp_path)
+    np.testing.assert_array_equal(read_series(tmp_path, workers=workers).hu, series.hu)
+    (path,) = [path for path in tmp_path.iterdir() if path.name == name(4)]
+    info = scan_folder(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DicomSeriesError, match=f"{name(4)}: truncated"):
+        read_series(info)

@@ -86,6 +86,35 @@ def test_threads_read_the_same(tmp_path, workers, dtype):
     assert seen[0] == 10 and sorted(seen[1:]) == list(range(10))
 
 
+@pytest.mark.parametrize("dtype", [None, np.float32])
+def test_neighbours_of_other_formats_are_read_by_their_own(tmp_path, dtype):
+    stored = Series().stored % 2000
+    stored[5] -= 1500  # a signed slice among unsigned ones of twelve bits
+
+    def change(ds, k):
+        ds.PixelRepresentation = int(k == 5)
+        if k != 5:
+            ds.BitsStored, ds.HighBit = 12, 11
+
+    series = tweaked(tmp_path, change, Series(stored=stored))
+    volume = read_series(tmp_path, dtype=dtype)
+    np.testing.assert_array_equal(volume.hu, series.hu)
+    assert volume.findings == []
+
+
+def test_only_the_slice_with_bits_to_clean_is_named(tmp_path):
+    def change(ds, k):
+        ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, 0
+        words = (Series().stored[k] % 2000).astype(np.uint16)
+        ds.PixelData = (words | (0xA000 if k == 6 else 0)).astype(np.uint16).tobytes()
+
+    tweaked(tmp_path, change)
+    volume = read_series(tmp_path)
+    np.testing.assert_array_equal(volume.hu, Series().stored % 2000 - 1024)
+    (finding,) = volume.findings
+    assert finding.kind == "bits" and finding.files == (name(6),)
+
+
 def test_two_threads_work_at_the_same_time(tmp_path, monkeypatch):
     series = tweaked(tmp_path, lambda ds, k: None)
     monkeypatch.setattr(load, "AT_A_TIME", 5)

@@ -22,7 +22,7 @@ import numpy as np
 from helpers.dicom.frames import Broken, Frame, image_format
 from helpers.dicom.header import NATIVE, Header
 from helpers.dicom.pixels import decode
-from helpers.dicom.rescale import rescale_in_place, rescale_into, scale_of, unreadable
+from helpers.dicom.rescale import rescale_into, rescale_words, scale_of, unreadable
 from helpers.dicom.sources import Unreadable
 from helpers.dicom.worker import READY, receive, send
 
@@ -134,7 +134,7 @@ class Worker:
                     raise Broken("the decoder crashed on these pixel data")
                 got += count
             if same:
-                rescale_in_place(volume[slot], stored, *scale_of(frame))
+                rescale_words(volume[slot], stored, *scale_of(frame))
             else:
                 rescale_into(volume[slot], stored, *scale_of(frame))
 

@@ -10,15 +10,14 @@ Pixels: little-endian, uncompressed, 16 bits, in a plain file: the bytes are rea
 
 from __future__ import annotations
 
-import os
 import sys
 
 import numpy as np
 
 from helpers.dicom import tags
-from helpers.dicom.frames import Broken, Frame, image_format
+from helpers.dicom.frames import Broken, Frame
 from helpers.dicom.header import Header, Shared, once, read_slowly
-from helpers.dicom.sources import OPEN_FLAGS, Entry, FileEntry, Unreadable
+from helpers.dicom.sources import Entry, FileEntry
 from helpers.dicom.walk import LONG, PIXEL_TAGS, Element, Puzzling, file_meta, find_start, walk
 
 IMPLICIT_LE, EXPLICIT_LE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
@@ -156,13 +155,13 @@ class Reader:
 
     def __init__(self) -> None:
         self.templates: list[Template] = []
-        self.count = HEADS[0]
+        self.count = 0  # bytes that a header of this kind needs; unknown before the first
 
     def read(self, entry: Entry) -> Header:
         """The header of one file; raises Unreadable with the reason."""
         if not enabled:
             return read_slowly(entry)
-        data, size = entry.head(self.count)
+        data, size = entry.head(self.count or HEADS[0])
         for template in self.templates:
             header = template.match(data, entry, size)
             if header is not None:
@@ -219,62 +218,34 @@ def _direct(header: Header) -> bool:
 
 def read_direct(frame: Frame, slot: np.ndarray) -> None:
     """The raw 16-bit words of one frame into `slot` (int16, C order); raises Broken when the file ends before."""
-    header = frame.header
-    offset = header.pixel_offset + frame.index * slot.nbytes
-    view = memoryview(slot).cast("B")
-    if header.inflated is not None or type(header.entry) is not FileEntry:
-        data = header.pixel_bytes(frame.index * slot.nbytes, slot.nbytes)
-        if len(data) != len(view):
-            raise Broken(f"truncated: {len(data)} bytes of pixel data where {len(view)} are needed")
-        view[:] = data
-        return
-    try:
-        handle = os.open(header.entry.path, OPEN_FLAGS)
-        try:
-            got = _read_at(handle, view, offset)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
+    header, view = frame.header, memoryview(slot).cast("B")
+    offset = frame.index * len(view)
+    if header.inflated is None and type(header.entry) is FileEntry:
+        got = header.entry.read_into(view, header.pixel_offset + offset)
+    else:
+        data = header.pixel_bytes(offset, len(view))
+        got = len(data)
+        if got == len(view):
+            view[:] = data
     if got != len(view):
         raise Broken(f"truncated: {got} bytes of pixel data where {len(view)} are needed")
 
 
-def _read_at(handle: int, view: memoryview, offset: int) -> int:
-    """Fill `view` from `offset` on; how many bytes there were."""
-    got = 0
-    if hasattr(os, "preadv"):
-        while got < len(view):
-            count = os.preadv(handle, [view[got:]], offset + got)
-            if not count:
-                break
-            got += count
-        return got
-    os.lseek(handle, offset, os.SEEK_SET)
-    with os.fdopen(handle, "rb", buffering=0, closefd=False) as file:
-        while got < len(view):
-            count = file.readinto(view[got:])
-            if not count:
-                break
-            got += count
-    return got
+def tidy(words: np.ndarray, low: int, high: int) -> tuple[np.ndarray, list[int]]:
+    """The stored values in raw 16-bit words of some slices: (view of the right sign, slices with bits to clean).
 
-
-def tidy(words: np.ndarray, frame: Frame) -> tuple[np.ndarray, bool]:
-    """The stored values in raw 16-bit words: (view of the right sign, were there bits to clean).
-
-    Bits above BitsStored are removed in place and the sign bit is spread, as pydicom does.
+    low, high: the ends of `stored_range`. Bits above BitsStored are removed in place and the sign bit is spread, as
+    pydicom does.
     """
-    _, _, _, stored, signed = image_format(frame.header)
-    values = words if signed else words.view(np.uint16)
-    if stored == 16:
-        return values, False
-    if signed:
-        half = 1 << stored - 1
-        clean = values.min() >= -half and values.max() < half
-    else:
-        clean = values.max() < 1 << stored
-    if not clean:
-        np.left_shift(values, 16 - stored, out=values)
-        np.right_shift(values, 16 - stored, out=values)
-    return values, not clean
+    values = words if low else words.view(np.uint16)
+    if high - low == 0xFFFF or _within(values, low, high):
+        return values, []
+    unclean = [k for k, one in enumerate(values) if not _within(one, low, high)]
+    unused = 16 - (high - low).bit_length()
+    np.left_shift(values, unused, out=values)
+    np.right_shift(values, unused, out=values)
+    return values, unclean
+
+
+def _within(values: np.ndarray, low: int, high: int) -> bool:
+    return values.max() <= high and (not low or values.min() >= low)

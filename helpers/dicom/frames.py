@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ class Frame:
     slope: float | None
     intercept: float | None
     thickness: float | None = None
-    labels: dict[int, str] = field(default_factory=dict)  # what tells times and echoes apart, multi-frame only
+    labels: dict[int, str] | None = None  # what tells times and echoes apart, multi-frame only
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class Frame:
 
     def label(self, tag: int) -> str:
         """The text of an element that may tell one volume from another at the same place."""
-        return self.labels[tag] if tag in self.labels else tags.text(self.header.raw.get(tag))
+        return self.labels[tag] if self.labels and tag in self.labels else tags.text(self.header.raw.get(tag))
 
 
 class Localizer(Unreadable):
@@ -241,6 +241,13 @@ def image_format(header: Header) -> tuple[int, int, int, int, bool]:
     if high is not None and high != stored - 1:
         raise Broken(f"HighBit {high} does not fit {stored} bits stored")
     return rows, columns, allocated, stored, bool(sign)
+
+
+@once(tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED, tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED)
+def stored_range(header: Header) -> tuple[int, int]:
+    """The lowest and the highest stored value that BitsStored and the sign allow."""
+    _, _, _, stored, signed = image_format(header)
+    return (-(1 << stored - 1), (1 << stored - 1) - 1) if signed else (0, (1 << stored) - 1)
 
 
 def check_size(header: Header) -> None:

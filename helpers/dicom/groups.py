@@ -186,11 +186,10 @@ def split_times(frames: list[Frame]) -> list[Group]:
 def contrast_findings(frames: list[Frame]) -> list[Finding]:
     """Slices of several times, echoes or scanners that share no position: one volume, but not one kind of slices."""
     findings = []
-    kinds = [_contrast(frame.header) if not frame.labels else _labelled(frame) for frame in frames]
-    for kind, names, values in (
-        ("contrast_varies", CONTRAST, kinds),
-        ("header_varies", COMMON, [_common(frame.header) for frame in frames]),
-    ):
+    looks = {
+        _looks(frame.header) if not frame.labels else (_labelled(frame), _common(frame.header)) for frame in frames
+    }
+    for kind, names, values in zip(("contrast_varies", "header_varies"), (CONTRAST, COMMON), zip(*looks)):
         if len(set(values)) > 1:
             different = [word for word, *column in zip(names.values(), *values) if len(set(column)) > 1]
             text = f"The slices differ in {' and '.join(different)}; they were taken as one volume"
@@ -208,9 +207,9 @@ def _labelled(frame: Frame) -> tuple[str, ...]:
     return tuple(frame.label(tag) for tag in CONTRAST)
 
 
-@once(*CONTRAST)
-def _contrast(header: Header) -> tuple[str, ...]:
-    return tuple(tags.text(header.raw.get(tag)) for tag in CONTRAST)
+@once(*CONTRAST, *COMMON)
+def _looks(header: Header) -> tuple[tuple, tuple]:
+    return tuple(tags.text(header.raw.get(tag)) for tag in CONTRAST), _common(header)
 
 
 def _place_numbers(frames: list[Frame]) -> np.ndarray:

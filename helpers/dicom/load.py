@@ -6,26 +6,28 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from helpers.dicom import fast
-from helpers.dicom.decoding import decoded_slices
-from helpers.dicom.frames import Frame, image_format
+from helpers.dicom.decoding import Pairs, decoded_slices
+from helpers.dicom.frames import Frame, image_format, stored_range
 from helpers.dicom.header import quiet
 from helpers.dicom.pixels import stored_values
-from helpers.dicom.rescale import Overflow, rescale_in_place, rescale_into, scale_of, unreadable
-from helpers.dicom.sources import Unreadable, open_archives
+from helpers.dicom.rescale import Overflow, rescale_into, rescale_words, scale_of, unreadable
+from helpers.dicom.sources import Unreadable, stay_open
 from helpers.findings import DicomSeriesError, Finding, plural, some
 
-AT_A_TIME = 8  # slices that a thread takes from what is left to do
+AT_A_TIME = 8  # slices that a thread takes from what is left to do, and rescales together
 TYPES = (np.dtype(np.int16), np.dtype(np.float32), np.dtype(np.float64))
 
 
 def whole_scales(frames: list[Frame]) -> bool:
     """True when every slope and intercept is a whole number, so that integers stay exact."""
-    return all(float(part).is_integer() and abs(part) < 2**31 for frame in frames for part in scale_of(frame))
+    scales = {scale_of(frame) for frame in frames}
+    return all(float(part).is_integer() and abs(part) < 2**31 for scale in scales for part in scale)
 
 
 def _check_type(dtype: Any, frames: list[Frame]) -> np.dtype:
@@ -83,7 +85,7 @@ def _fill(
     done = _by_threads(volume, plain, workers, unclean)
     done = itertools.chain(done, decoded_slices(volume, coded, workers))
     done = progress(done, total=len(frames)) if progress else done
-    with quiet(), open_archives():  # once for all frames
+    with quiet(), stay_open():  # once for all frames
         for _ in done:
             pass
     if not unclean:
@@ -94,15 +96,23 @@ def _fill(
     return [Finding("bits", text, tuple(sorted(unclean)))]
 
 
-def _by_threads(volume, pairs, workers: int, unclean: list[str]) -> Iterator[int]:
+def _blocks(pairs: Pairs) -> Iterator[Pairs]:
+    """Neighbouring slices of one format and one scale, `AT_A_TIME` at most: they are rescaled together."""
+    keys = [(slot - k, scale_of(frame), stored_range(frame.header)) for k, (frame, slot) in enumerate(pairs)]
+    for _, run in itertools.groupby(zip(keys, pairs), key=itemgetter(0)):
+        alike = [pair for _, pair in run]
+        yield from (alike[k : k + AT_A_TIME] for k in range(0, len(alike), AT_A_TIME))
+
+
+def _by_threads(volume: np.ndarray, pairs: Pairs, workers: int, unclean: list[str]) -> Iterator[int]:
     """Read plain slices into their slots, by `workers` threads of which this one is one; yields once per slice."""
-    blocks = iter([pairs[k : k + AT_A_TIME] for k in range(0, len(pairs), AT_A_TIME)])  # each takes the next
+    blocks = iter(list(_blocks(pairs)))  # each takes the next
     done: deque[int] = deque()
     with ThreadPoolExecutor(max(workers - 1, 1)) as pool:
         others = [pool.submit(_help, volume, blocks, unclean, done) for _ in range(workers - 1)]
         try:
             for block in blocks:
-                yield from _block(volume, block, unclean)
+                yield from _read_block(volume, block, unclean)
                 while done:
                     yield done.popleft()
             for other in others:
@@ -112,11 +122,11 @@ def _by_threads(volume, pairs, workers: int, unclean: list[str]) -> Iterator[int
     yield from done
 
 
-def _help(volume: np.ndarray, blocks: Iterator, unclean: list[str], done: deque[int]) -> None:
+def _help(volume: np.ndarray, blocks: Iterator[Pairs], unclean: list[str], done: deque[int]) -> None:
     """What the other threads do; an error of one ends the work of all."""
     try:
         for block in blocks:
-            done.extend(_block(volume, block, unclean))
+            done.extend(_read_block(volume, block, unclean))
     finally:
         _drop(blocks)
 
@@ -126,23 +136,32 @@ def _drop(blocks: Iterator) -> None:
     deque(blocks, maxlen=0)
 
 
-def _block(volume: np.ndarray, pairs: list[tuple[Frame, int]], unclean: list[str]) -> Iterator[int]:
-    scratch = None if volume.dtype == np.int16 else np.empty(volume.shape[1:], np.int16)
-    for frame, slot in pairs:
-        target = volume[slot]
-        words = target if scratch is None else scratch
-        try:
-            fast.read_direct(frame, words)
-        except Unreadable as error:
-            raise unreadable(frame, error) from None
-        values, dirty = fast.tidy(words, frame)
-        if dirty:
-            unclean.append(frame.name)
-        if scratch is None:
-            rescale_in_place(target, values, *scale_of(frame))
-        else:
-            rescale_into(target, values, *scale_of(frame))
-        yield slot
+def _read_block(volume: np.ndarray, block: Pairs, unclean: list[str]) -> list[int]:
+    """HU of one block in its slots, which are returned. int16 is read into place, and all of it is rescaled there."""
+    frame, first = block[0]
+    scale, ends = scale_of(frame), stored_range(frame.header)
+    if volume.dtype == np.int16:
+        target = volume[first : first + len(block)]
+        for (frame, _), words in zip(block, target):
+            _read_words(frame, words)
+        values, dirty = fast.tidy(target, *ends)
+        unclean += [block[k][0].name for k in dirty]
+        rescale_words(target, values, *scale, ends)
+    else:
+        scratch = np.empty((1, *volume.shape[1:]), np.int16)  # one slice: it stays in the processor's cache
+        for frame, slot in block:
+            _read_words(frame, scratch[0])
+            values, dirty = fast.tidy(scratch, *ends)
+            unclean += [frame.name for _ in dirty]
+            rescale_into(volume[slot], values[0], *scale)
+    return [slot for _, slot in block]
+
+
+def _read_words(frame: Frame, words: np.ndarray) -> None:
+    try:
+        fast.read_direct(frame, words)
+    except Unreadable as error:
+        raise unreadable(frame, error) from None
 
 
 def same_pixels(one: Frame, other: Frame) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from helpers.dicom import tags
@@ -26,7 +24,8 @@ def find_padding(hu: np.ndarray, frames: list[Frame]) -> tuple[Padding | None, l
         return None, []
     tagged = [_tagged_range(frame.header) for frame in frames]
     constants = _corner_constants(hu)
-    from_tag = [_scaled(pair, scale_of(frame), hu.dtype) if pair else None for pair, frame in zip(tagged, frames)]
+    scaled = {key: _scaled(*key, hu.dtype) for key in {(pair, scale_of(frame)) for pair, frame in zip(tagged, frames)}}
+    from_tag = [scaled[pair, scale_of(frame)] for pair, frame in zip(tagged, frames)]
     explained = [
         value is not None and pair is not None and pair[0] <= value <= pair[1]
         for value, pair in zip(constants, from_tag)
@@ -36,7 +35,7 @@ def find_padding(hu: np.ndarray, frames: list[Frame]) -> tuple[Padding | None, l
     values = {value for value in fillers if value is not None}
     if values and max(values) > LOWEST_AIR:
         fillers = [value if value is not None and value <= LOWEST_AIR else None for value in fillers]
-    if any(value == LOWEST_AIR for value in fillers):
+    if LOWEST_AIR in values:
         beyond = _circle(hu, fillers)
         if beyond is None:
             fillers = [None if value == LOWEST_AIR else value for value in fillers]
@@ -44,10 +43,8 @@ def find_padding(hu: np.ndarray, frames: list[Frame]) -> tuple[Padding | None, l
     believed = [
         pair if pair is not None and (known or pair[1] <= -950) else None for pair, known in zip(from_tag, explained)
     ]
-    ranges = tuple(
-        tuple(part for part in (pair, (value, value) if value is not None else None) if part is not None)
-        for pair, value in zip(believed, fillers)
-    )
+    found = {(pair, value): _both(pair, value) for pair, value in zip(believed, fillers)}
+    ranges = tuple(map(found.__getitem__, zip(believed, fillers)))
     findings = _say(frames, tagged, from_tag, believed, explained, fillers)
     if not any(ranges):
         return None, findings
@@ -72,9 +69,18 @@ def _tagged_range(header: Header) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-@lru_cache(maxsize=1024)
-def _scaled(pair: tuple[int, int], scale: tuple[float, float], dtype: np.dtype) -> tuple[float, float]:
+Range = tuple[float, float]
+
+
+def _both(tagged: Range | None, filler: float | None) -> tuple[Range, ...]:
+    """The ranges of one slice that lie outside: what its tag says, and what its corners show."""
+    return tuple(part for part in (tagged, None if filler is None else (filler, filler)) if part is not None)
+
+
+def _scaled(pair: tuple[int, int] | None, scale: tuple[float, float], dtype: np.dtype) -> Range | None:
     """The same range in HU, rounded the way the volume is."""
+    if pair is None:
+        return None
     ends = [
         float(dtype.type(end * scale[0] + scale[1])) if dtype.kind == "f" else end * scale[0] + scale[1] for end in pair
     ]
@@ -84,11 +90,11 @@ def _scaled(pair: tuple[int, int], scale: tuple[float, float], dtype: np.dtype) 
 def _corner_constants(hu: np.ndarray) -> list[float | None]:
     """For every slice the lowest value that fills one of its corners; None where no corner is constant."""
     size = min(CORNER, hu.shape[1], hu.shape[2])
-    corners = [hu[:, :size, :size], hu[:, :size, -size:], hu[:, -size:, :size], hu[:, -size:, -size:]]
-    flat = [corner.reshape(len(hu), -1) for corner in corners]
-    constant = np.stack([corner.min(axis=1) == corner.max(axis=1) for corner in flat])
-    lowest = np.where(constant, np.stack([corner[:, 0] for corner in flat]).astype(np.float64), np.inf).min(axis=0)
-    return [float(value) if np.isfinite(value) else None for value in lowest]
+    rows, columns = (np.array([range(size), range(count - size, count)]) for count in hu.shape[1:])
+    corners = hu[:, rows[:, None, :, None], columns[None, :, None, :]].reshape(len(hu), 4, -1)
+    constant = (corners == corners[:, :, :1]).all(axis=2)
+    lowest = np.where(constant, corners[:, :, 0].astype(np.float64), np.inf).min(axis=1)
+    return [value if value < np.inf else None for value in lowest.tolist()]
 
 
 def _circle(hu: np.ndarray, fillers: list[float | None]) -> float | None:

@@ -12,7 +12,6 @@ from helpers.dicom.frames import Frame
 from helpers.dicom.header import Header, once
 from helpers.dicom.sources import Unreadable
 from helpers.findings import DicomSeriesError, Finding, plural, some
-from helpers.hounsfield import INT16
 
 
 def _names(frames: list[Frame], all_frames: list[Frame]) -> tuple[str, ...]:
@@ -45,6 +44,12 @@ def _facts(header: Header) -> Facts:
     )
 
 
+@once(tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)
+def _own(header: Header) -> tuple[bytes | None, ...]:
+    """What OWN has words for."""
+    return tuple(map(header.raw.get, (tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)))
+
+
 def _rounds(header: Header) -> bool:
     """JPEG 2000 that may be lossy is asked itself: not every writer sets LossyImageCompression."""
     return header.syntax in EITHER_SYNTAXES and irreversible(header.pixel_bytes(0, 1 << 16))
@@ -53,8 +58,7 @@ def _rounds(header: Header) -> bool:
 def header_findings(frames: list[Frame]) -> list[Finding]:
     """Findings about rescale, photometric interpretation and lossy compression; one of each kind at most."""
     modality = tags.text(frames[0].header.raw.get(tags.MODALITY))
-    facts = [_frame_facts(frame) for frame in frames]
-    different = set(facts)  # of a clean series one: then the frames need not be gone through again
+    different = {_frame_facts(frame) for frame in frames}  # of a clean series one
     scales = {(frame.slope, frame.intercept) for frame in frames}
     findings: list[Finding] = []
     missing = [frame for frame in frames if _absent(frame)] if any(None in scale for scale in scales) else []
@@ -72,7 +76,7 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         findings.append(Finding("not_hu", f"RescaleType {names}: the values are not Hounsfield units."))
     for kind, attribute, text in SENTENCES:
         if any(getattr(fact, attribute) for fact in different):
-            those = [frame for frame, fact in zip(frames, facts) if getattr(fact, attribute)]
+            those = [frame for frame in frames if getattr(_frame_facts(frame), attribute)]
             findings.append(Finding(kind, f"{plural(len(those), 'slice')} {text}", _names(those, frames)))
     long = [frame for frame in frames if frame.header.excess > 0]
     if long:
@@ -82,8 +86,8 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."
         findings.append(Finding("rescale_varies", text))
-    for kind, tag, word in OWN:
-        if len({frame.header.raw.get(tag) for frame in frames}) > 1:
+    for (kind, word), values in zip(OWN, zip(*{_own(frame.header) for frame in frames})):
+        if len(set(values)) > 1:
             text = f"Not every slice names the same {word} (some de-identifiers do that); taken as one and the same."
             findings.append(Finding(kind, text))
     return findings
@@ -101,15 +105,14 @@ SENTENCES = (
     ("monochrome1", "inverted", "MONOCHROME1: 0 is shown white. Values are kept; only a display has to be inverted."),
     ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
 )
-OWN = (
-    ("frame_of_reference", tags.FRAME_OF_REFERENCE, "frame of reference"),
-    ("identity", tags.PATIENT_ID, "patient"),
-    ("identity", tags.STUDY_UID, "study"),
-)
+OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("identity", "study"))
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})
 
 EITHER_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203"})
+
+
+LOWEST, HIGHEST = -(2**15), 2**15 - 1  # of int16; as plain numbers, for they are asked for in every slice
 
 
 class Overflow(Exception):
@@ -121,28 +124,35 @@ def scale_of(frame: Frame) -> tuple[float, float]:
     return 1.0 if frame.slope is None else frame.slope, 0.0 if frame.intercept is None else frame.intercept
 
 
-def rescale_in_place(target: np.ndarray, values: np.ndarray, slope: float, intercept: float) -> None:
-    """HU over the stored values of the same 16-bit memory. Raises Overflow when int16 cannot hold a value.
+def rescale_words(
+    target: np.ndarray, values: np.ndarray, slope: float, intercept: float, ends: tuple[int, int] | None = None
+) -> None:
+    """HU of 16-bit stored values as int16. Raises Overflow when int16 cannot hold one, before anything is written.
 
-    values: `target` seen with the file's own sign. Only the end that the intercept can push out is looked for.
+    values: of the file's own sign; they may be the very memory of `target`. ends: what no value lies beyond, where that
+    is known; only an end that the intercept may push out of int16 is looked for.
     """
-    if slope == 1 and INT16.min <= intercept <= INT16.max:
-        shift = int(intercept)
-        if (shift < 0 and values.dtype.kind == "i" and int(values.min()) + shift < INT16.min) or (
-            (shift > 0 or values.dtype.kind == "u") and int(values.max()) + max(shift, 0) > INT16.max
-        ):
-            return _rescale_wide(target, values, 1, shift)
-        if shift:
-            target += np.int16(shift)
-        return None
-    return _rescale_wide(target, values, int(slope), int(intercept))
+    if slope != 1 or not LOWEST <= intercept <= HIGHEST:
+        return _rescale_wide(target, values, int(slope), int(intercept))
+    shift = int(intercept)
+    low, high = ends or ((0, 0xFFFF) if values.dtype.kind == "u" else (LOWEST, HIGHEST))
+    if (low + shift < LOWEST and int(values.min()) < LOWEST - shift) or (
+        high + shift > HIGHEST and int(values.max()) > HIGHEST - shift
+    ):
+        raise Overflow
+    if shift or not np.may_share_memory(target, values):
+        # Sums beyond the signed half of 16 bits come back into it: the result fits.
+        np.add(values.view(np.int16), np.int16(shift), out=target)
+    return None
 
 
 def _rescale_wide(target: np.ndarray, values: np.ndarray, slope: int, intercept: int) -> None:
     ends = [int(end) * slope + intercept for end in (values.min(), values.max())]
-    if min(ends) < INT16.min or max(ends) > INT16.max:
+    if min(ends) < LOWEST or max(ends) > HIGHEST:
         raise Overflow
-    target[...] = values.astype(np.int64) * slope + intercept
+    # In pieces, by numpy: only the last result has to fit, what lies between may run over 16 bits and back.
+    np.multiply(values, slope, out=target, dtype=np.int64, casting="unsafe")
+    np.add(target, intercept, out=target, dtype=np.int64, casting="unsafe")
 
 
 def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
@@ -153,9 +163,7 @@ def unreadable(frame: Frame, error: Unreadable) -> DicomSeriesError:
 def rescale_into(target: np.ndarray, stored: np.ndarray, slope: float, intercept: float) -> None:
     """HU of one slice into `target`, rounded once at most. Raises Overflow when int16 cannot hold a value."""
     if target.dtype == np.int16 and stored.dtype.itemsize == 2 and stored.dtype.isnative:
-        words = target.view(stored.dtype)
-        np.copyto(words, stored)
-        rescale_in_place(target, words, slope, intercept)
+        rescale_words(target, stored, slope, intercept)
     elif target.dtype == np.int16:
         _rescale_wide(target, stored, int(slope), int(intercept))
     elif slope == 1 and stored.dtype.itemsize < 4 and float(intercept).is_integer() and abs(intercept) < 1 << 23:

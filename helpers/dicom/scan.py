@@ -15,7 +15,7 @@ from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, im
 from helpers.dicom.groups import Group, contrast_findings, group
 from helpers.dicom.header import Header
 from helpers.dicom.rescale import header_findings
-from helpers.dicom.sources import Entry, Unreadable, list_entries, open_archives
+from helpers.dicom.sources import Entry, Unreadable, list_entries, stay_open
 from helpers.dicom.stack import Stack, arrange
 from helpers.findings import Finding
 
@@ -127,7 +127,7 @@ def scan_folder(path: Source) -> SeriesList:
     entries, unread = list_entries(path)
     skips = [Skip(name, reason) for name, reason in unread]
     frames: list[Frame] = []
-    with open_archives():
+    with stay_open():
         for header in headers(entries, skips):
             try:
                 frames.extend(frames_of(header))

@@ -12,6 +12,7 @@ from helpers.dicom.frames import Frame
 from helpers.dicom.load import load, same_pixels
 from helpers.dicom.padding import find_padding
 from helpers.dicom.scan import SeriesInfo, SeriesList, Skip, Source, scan_folder
+from helpers.dicom.sources import stay_open
 from helpers.dicom.stack import Stack
 from helpers.findings import DicomSeriesError, Finding, plural, some
 from helpers.volume import CTVolume
@@ -43,7 +44,11 @@ def read_series(
     """
     if gaps not in GAPS:
         raise ValueError(f"gaps must be one of {', '.join(GAPS)}, not {gaps!r}.")
-    info, skips = _choose(source, series_uid)
+    with stay_open():
+        return _read(*_choose(source, series_uid), gaps, dtype=dtype, out=out, workers=workers, progress=progress)
+
+
+def _read(info: SeriesInfo, skips: list[Skip], gaps: str, **options: Any) -> CTVolume:
     stack = info.stack
     findings = [finding for finding in info.findings if finding.kind not in ("duplicate", "mixed")]
     findings = [finding for finding in findings if finding not in stack.gaps] + _left_out(skips, info)
@@ -51,7 +56,7 @@ def read_series(
     frames, doubles = _without_doubles(stack, findings)
     findings += doubles
     slots = stack.slots if gaps == "fill" else list(range(len(frames)))
-    hu, met = load(frames, slots, dtype=dtype, out=out, workers=workers, progress=progress)
+    hu, met = load(frames, slots, **options)
     findings += [*stack.gaps, *met]
     padding, said = find_padding(hu[slots] if len(hu) != len(slots) else hu, frames)
     findings += said

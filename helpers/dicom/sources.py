@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+PREADV = getattr(os, "preadv", None)  # not on Windows
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 # Deflate cannot expand by more than 1032 to 1 (RFC 1951: 258 bytes from two bits); a larger promise is a lie.
 MAX_INFLATE = 1032
@@ -45,17 +46,37 @@ class FileEntry:
             handle = os.open(self.path, OPEN_FLAGS)
         except OSError as error:
             raise Unreadable(f"cannot be opened ({os.strerror(error.errno or 0)})") from None
+        kept = _OPENED.keep(self, handle)
         try:
-            size = os.fstat(handle).st_size
+            size = os.lseek(handle, 0, os.SEEK_END)  # quicker than fstat, which tells ten things
+            os.lseek(handle, 0, os.SEEK_SET)
             return os.read(handle, min(count, size)), size  # a larger count would be allocated, however short the file
         except OSError as error:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
         finally:
-            os.close(handle)
+            if not kept:
+                os.close(handle)
+
+    def read_into(self, view: memoryview, offset: int) -> int:
+        """Fill `view` with the bytes from `offset` on; how many there were."""
+        try:
+            handle = _OPENED.files.get(self)
+            if handle is not None:
+                return _read_at(handle, view, offset)
+            handle = os.open(self.path, OPEN_FLAGS)
+            try:
+                return _read_at(handle, view, offset)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset` on; fewer at the end of the file."""
         try:
+            handle = _OPENED.files.get(self)
+            if handle is not None:
+                return os.pread(handle, count, offset)
             with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 (unbuffered, one read)
                 file.seek(offset)
                 return file.read(count)
@@ -63,12 +84,42 @@ class FileEntry:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
 
 
+def _read_at(handle: int, view: memoryview, offset: int) -> int:
+    """Fill `view` from `offset` on; how many bytes there were."""
+    if PREADV is None:
+        os.lseek(handle, offset, os.SEEK_SET)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.readinto(view)
+    got = count = PREADV(handle, (view,), offset)
+    while count and got < len(view):
+        count = PREADV(handle, (view[got:],), offset + got)
+        got += count
+    return got
+
+
+def _room() -> int:
+    """How many plain files may stay open: half of what this process may have, and not more than 512.
+
+    None where reading moves a position that all who share the handle would share.
+    """
+    if PREADV is None:
+        return 0
+    import resource  # there on every system that has preadv
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 512 if most == resource.RLIM_INFINITY else min(512, most // 2)
+
+
 class _Opened:
-    """Archives that stay open for a while, so that their table of contents is read once and not for every member."""
+    """Files that stay open for a while: an archive, so that its table of contents is read once and not for every
+    member, and the first plain files, so that whoever reads the pixels after the header need not open them again.
+    """
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
         self.archives: dict[str, zipfile.ZipFile] = {}
+        self.files: dict[FileEntry, int] = {}
+        self.room = _room()
 
     def __enter__(self) -> None:
         with self.lock:
@@ -80,6 +131,15 @@ class _Opened:
             if not self.inside:
                 while self.archives:
                     self.archives.popitem()[1].close()
+                while self.files:
+                    os.close(self.files.popitem()[1])
+
+    def keep(self, entry: FileEntry, handle: int) -> bool:
+        """True when the handle of a plain file stays open until the last one is out; else its owner closes it."""
+        if not self.inside or len(self.files) >= self.room or entry in self.files:
+            return False
+        self.files[entry] = handle
+        return True
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[zipfile.ZipFile]:
@@ -95,8 +155,8 @@ class _Opened:
 _OPENED = _Opened()
 
 
-def open_archives() -> _Opened:
-    """A context in which an archive, once opened, stays open."""
+def stay_open() -> _Opened:
+    """A context in which archives, and some plain files, stay open once they were opened."""
     return _OPENED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -46,8 +46,12 @@ def normal_of(orientation: tuple[float, ...]) -> np.ndarray:
 
 def distances(frames: list[Frame]) -> np.ndarray:
     """Position of every frame along the normal of the group, in mm."""
-    orientation = frames[0].geometry.orientation
-    return np.array([frame.position for frame in frames]) @ normal_of(orientation)
+    return _positions(frames) @ normal_of(frames[0].geometry.orientation)
+
+
+def _positions(frames: list[Frame]) -> np.ndarray:
+    """(frames, 3) LPS mm."""
+    return np.fromiter(chain.from_iterable([frame.position for frame in frames]), float).reshape(-1, 3)
 
 
 def has_geometry(frames: list[Frame]) -> bool:
@@ -71,7 +75,7 @@ def arrange(frames: list[Frame]) -> Stack:
     ordered = [frames[i] for i in order]
     edges = [0, *breaks.tolist(), len(ordered)]
     places = [ordered[a:b] for a, b in pairwise(edges)] if len(edges) < len(ordered) + 1 else [[f] for f in ordered]
-    positions = np.array([place[0].position for place in places])
+    positions = _positions([place[0] for place in places])
     stack = Stack(places, np.eye(4), np.eye(4), list(range(len(places))))
     _note_doubles(stack)
     steps = np.diff(along[edges[:-1]])

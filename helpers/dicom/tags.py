@@ -126,10 +126,10 @@ def numbers(value: bytes | None) -> tuple[float, ...]:
     if not value:
         return ()
     try:
-        found = tuple(map(float, value.decode("ascii").strip(" \0").split("\\")))
+        found = tuple(map(float, value.strip(b" \0").split(b"\\")))
     except ValueError:
         return ()
-    return found if all(map(math.isfinite, found)) and b"_" not in value else ()
+    return found if math.isfinite(sum(found)) and b"_" not in value else ()
 
 
 def stated(value: bytes | None, name: str) -> tuple[float, ...]:
