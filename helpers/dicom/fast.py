@@ -218,17 +218,17 @@ def _direct(header: Header) -> bool:
 
 def read_direct(frame: Frame, slot: np.ndarray) -> None:
     """The raw 16-bit words of one frame into `slot` (int16, C order); raises Broken when the file ends before."""
-    header, view = frame.header, memoryview(slot).cast("B")
-    offset = frame.index * len(view)
+    header, needed = frame.header, slot.nbytes
+    offset = frame.index * needed
     if header.inflated is None and type(header.entry) is FileEntry:
-        got = header.entry.read_into(view, header.pixel_offset + offset)
+        got = header.entry.read_into(slot, header.pixel_offset + offset)
     else:
-        data = header.pixel_bytes(offset, len(view))
+        data = header.pixel_bytes(offset, needed)
         got = len(data)
-        if got == len(view):
-            view[:] = data
-    if got != len(view):
-        raise Broken(f"truncated: {got} bytes of pixel data where {len(view)} are needed")
+        if got == needed:
+            memoryview(slot).cast("B")[:] = data
+    if got != needed:
+        raise Broken(f"truncated: {got} bytes of pixel data where {needed} are needed")
 
 
 def tidy(words: np.ndarray, low: int, high: int) -> tuple[np.ndarray, list[int]]:

@@ -157,7 +157,7 @@ def split_times(frames: list[Frame]) -> list[Group]:
     """One group per time, echo or phase where several volumes share their positions; else one group."""
     if len(frames) < 2 or not has_geometry(frames):
         return [Group(frames)]
-    stacks = {frame.label(tags.STACK) for frame in frames}
+    stacks = {frame.label(tags.STACK) if frame.labels else "" for frame in frames}
     if len(stacks) > 1:  # frames of different stacks never belong together (PS3.3 C.7.6.16.2.2), wherever they lie
         parts = [
             [frame for frame in frames if frame.label(tags.STACK) == name] for name in sorted(stacks, key=_sort_key)

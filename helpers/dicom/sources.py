@@ -15,6 +15,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 PREADV = getattr(os, "preadv", None)  # not on Windows
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 # Deflate cannot expand by more than 1032 to 1 (RFC 1951: 258 bytes from two bits); a larger promise is a lie.
@@ -57,15 +59,15 @@ class FileEntry:
             if not kept:
                 os.close(handle)
 
-    def read_into(self, view: memoryview, offset: int) -> int:
-        """Fill `view` with the bytes from `offset` on; how many there were."""
+    def read_into(self, words: np.ndarray, offset: int) -> int:
+        """Fill a contiguous array with the bytes from `offset` on; how many there were."""
         try:
             handle = _OPENED.files.get(self)
             if handle is not None:
-                return _read_at(handle, view, offset)
+                return _read_at(handle, words, offset)
             handle = os.open(self.path, OPEN_FLAGS)
             try:
-                return _read_at(handle, view, offset)
+                return _read_at(handle, words, offset)
             finally:
                 os.close(handle)
         except OSError as error:
@@ -84,15 +86,15 @@ class FileEntry:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
 
 
-def _read_at(handle: int, view: memoryview, offset: int) -> int:
-    """Fill `view` from `offset` on; how many bytes there were."""
+def _read_at(handle: int, words: np.ndarray, offset: int) -> int:
+    """Fill a contiguous array from `offset` on; how many bytes there were."""
     if PREADV is None:
         os.lseek(handle, offset, os.SEEK_SET)
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.readinto(view)
-    got = count = PREADV(handle, (view,), offset)
-    while count and got < len(view):
-        count = PREADV(handle, (view[got:],), offset + got)
+            return file.readinto(words)
+    got = count = PREADV(handle, (words,), offset)
+    while count and got < words.nbytes:
+        count = PREADV(handle, (memoryview(words).cast("B")[got:],), offset + got)
         got += count
     return got
 

@@ -68,14 +68,15 @@ def arrange(frames: list[Frame]) -> Stack:
     """Sort the frames of one group along their normal and judge the result. Reads no pixels, refuses nothing."""
     if not has_geometry(frames):
         return _without_geometry(frames)
-    along = distances(frames)
+    positions = _positions(frames)
+    along = positions @ normal_of(frames[0].geometry.orientation)
     order = np.argsort(along, kind="stable")
     along = along[order]
     breaks = np.flatnonzero(np.diff(along) > SAME_PLACE) + 1
     ordered = [frames[i] for i in order]
     edges = [0, *breaks.tolist(), len(ordered)]
     places = [ordered[a:b] for a, b in pairwise(edges)] if len(edges) < len(ordered) + 1 else [[f] for f in ordered]
-    positions = _positions([place[0] for place in places])
+    positions = positions[order][edges[:-1]]
     stack = Stack(places, np.eye(4), np.eye(4), list(range(len(places))))
     _note_doubles(stack)
     steps = np.diff(along[edges[:-1]])
