@@ -251,3 +251,11 @@ def test_systems_that_cannot_read_at_a_place(tmp_path, monkeypatch, workers):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(DicomSeriesError, match=f"{name(4)}: truncated"):
         read_series(info)
+
+
+def test_a_gap_names_the_file_that_may_have_filled_it(tmp_path):
+    plain(tmp_path)
+    path = tmp_path / name(4)
+    path.write_bytes(b"lost in a crash")
+    with pytest.raises(DicomSeriesError, match=f"1 slice missing between .* Left out: {name(4)} .not a DICOM file"):
+        read_series(tmp_path)

@@ -92,6 +92,13 @@ def irreversible(data: bytes) -> bool:
     return marker == b"\xff\x52" and data[position + 13 : position + 14] == b"\0"
 
 
+def signed(data: bytes) -> bool | None:
+    """Whether the samples of the first JPEG 2000 stream in `data` have a sign (T.800 A.5.1); None without one."""
+    position = data.find(b"\xff\x4f\xff\x51")
+    depth = data[position + 42 : position + 43] if position >= 0 else b""
+    return bool(depth[0] & 0x80) if depth else None
+
+
 def picture_size(stream: memoryview) -> tuple[int, int] | None:
     """(rows, columns) of a code stream; None for what is none, or has no size before its data."""
     head = bytes(stream[:4])

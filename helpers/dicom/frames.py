@@ -100,8 +100,8 @@ def spacing_of(value: bytes | None) -> tuple[float, float] | None:
     found = tags.stated(value, "PixelSpacing")
     if not found:
         return None
-    if len(found) < 2 or not all(1e-6 < step < 1e6 for step in found[:2]):
-        raise Broken("PixelSpacing holds no two lengths above 0")
+    if len(found) != 2 or not all(1e-6 < step < 1e6 for step in found):
+        raise Broken("PixelSpacing is not two lengths above 0")
     return found[0], found[1]
 
 
@@ -111,9 +111,11 @@ def _geometry(orientation: bytes | None, spacing: bytes | None) -> Geometry:
 
 
 def position_of(value: bytes | None) -> tuple[float, float, float] | None:
-    """The three numbers of ImagePositionPatient; None when absent; Broken when unreadable."""
+    """The three numbers of ImagePositionPatient; None when absent; Broken when there is anything else."""
     found = tags.stated(value, "ImagePositionPatient")
-    return found if len(found) == 3 else None
+    if len(found) != 3 and found:
+        raise Broken("ImagePositionPatient has not three numbers")
+    return found or None
 
 
 class Plain(NamedTuple):
@@ -165,10 +167,12 @@ def _plain(header: Header) -> Plain:
 
 
 def scale_in(header: Header) -> tuple[float | None, float | None]:
-    """RescaleSlope and RescaleIntercept, None where absent; Broken when one is there but cannot be read."""
+    """RescaleSlope and RescaleIntercept, None where absent; Broken when one is there but is not one number."""
     pairs = (tags.SLOPE, "RescaleSlope"), (tags.INTERCEPT, "RescaleIntercept")
-    slope, intercept = (next(iter(tags.stated(header.raw.get(tag), name)), None) for tag, name in pairs)
-    return slope, intercept
+    slopes, intercepts = (tags.stated(header.raw.get(tag), name) for tag, name in pairs)
+    if len(set(slopes)) > 1 or len(set(intercepts)) > 1:
+        raise Broken("RescaleSlope or RescaleIntercept holds several numbers")
+    return next(iter(slopes), None), next(iter(intercepts), None)
 
 
 def check_scale(slope: float | None, intercept: float | None) -> None:

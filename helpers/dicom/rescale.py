@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.dicom import tags
-from helpers.dicom.codestream import irreversible
-from helpers.dicom.frames import Frame
+from helpers.dicom.codestream import irreversible, signed
+from helpers.dicom.frames import Frame, image_format
 from helpers.dicom.header import Header, once
 from helpers.dicom.sources import Unreadable
 from helpers.findings import DicomSeriesError, Finding, plural, some
@@ -18,6 +18,12 @@ def _names(frames: list[Frame], all_frames: list[Frame]) -> tuple[str, ...]:
     return () if len(frames) == len(all_frames) else tuple(frame.name for frame in frames)
 
 
+def _count(frames: list[Frame], all_frames: list[Frame]) -> str:
+    """'12 slices' where it is all of them, else with their names."""
+    names = _names(frames, all_frames)
+    return plural(len(frames), "slice") + (f" ({some(names)})" if names else "")
+
+
 class Facts(NamedTuple):
     """What one header says about the meaning of its numbers."""
 
@@ -25,10 +31,13 @@ class Facts(NamedTuple):
     table: bool
     inverted: bool
     lossy: bool
+    other_sign: bool
 
 
 def _frame_facts(frame: Frame) -> Facts:
     facts = _facts(frame.header)
+    if frame.header.syntax in JPEG_2000_SYNTAXES:
+        facts = _asked(facts, frame.header)
     own = frame.labels.get(tags.RESCALE_TYPE, "").upper() if frame.labels else ""
     return facts._replace(rescale_type=own) if own else facts
 
@@ -40,8 +49,16 @@ def _facts(header: Header) -> Facts:
         tags.text(raw(tags.RESCALE_TYPE)).upper(),
         tags.MODALITY_LUT in header.raw,
         tags.text(raw(tags.PHOTOMETRIC)) == "MONOCHROME1",
-        tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES or _rounds(header),
+        tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES,
+        False,
     )
+
+
+def _asked(facts: Facts, header: Header) -> Facts:
+    """JPEG 2000 knows whether it rounded and whether it has a sign; not every writer says the same in the header."""
+    beginning = header.pixel_bytes(0, 1 << 14)
+    rounds, sign = header.syntax in EITHER_SYNTAXES and irreversible(beginning), signed(beginning)
+    return facts._replace(lossy=facts.lossy or rounds, other_sign=sign not in (None, image_format(header)[4]))
 
 
 @once(tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)
@@ -50,23 +67,19 @@ def _own(header: Header) -> tuple[bytes | None, ...]:
     return tuple(map(header.raw.get, (tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)))
 
 
-def _rounds(header: Header) -> bool:
-    """JPEG 2000 that may be lossy is asked itself: not every writer sets LossyImageCompression."""
-    return header.syntax in EITHER_SYNTAXES and irreversible(header.pixel_bytes(0, 1 << 16))
-
-
 def header_findings(frames: list[Frame]) -> list[Finding]:
     """Findings about rescale, photometric interpretation and lossy compression; one of each kind at most."""
     modality = tags.text(frames[0].header.raw.get(tags.MODALITY))
-    different = {_frame_facts(frame) for frame in frames}  # of a clean series one
+    facts = [_frame_facts(frame) for frame in frames]
+    different = set(facts)  # of a clean series one: then the frames need not be gone through again
     scales = {(frame.slope, frame.intercept) for frame in frames}
     findings: list[Finding] = []
     missing = [frame for frame in frames if _absent(frame)] if any(None in scale for scale in scales) else []
     if missing:
         which = {part for frame in missing for part in _absent(frame)}
-        text = f"{' and '.join(sorted(which))} missing in {plural(len(missing), 'slice')}: these values are not HU."
+        text = f"{' and '.join(sorted(which))} missing in {_count(missing, frames)}: these values are not HU."
         if len(which) == 1:
-            text = f"{which.pop()} is missing in {plural(len(missing), 'slice')}; whether the values are HU is open."
+            text = f"{which.pop()} is missing in {_count(missing, frames)}; whether the values are HU is open."
         findings.append(Finding("no_rescale", text, _names(missing, frames)))
     kinds = {fact.rescale_type for fact in different} - {"", "HU"}
     if modality != "CT":
@@ -76,8 +89,8 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         findings.append(Finding("not_hu", f"RescaleType {names}: the values are not Hounsfield units."))
     for kind, attribute, text in SENTENCES:
         if any(getattr(fact, attribute) for fact in different):
-            those = [frame for frame in frames if getattr(_frame_facts(frame), attribute)]
-            findings.append(Finding(kind, f"{plural(len(those), 'slice')} {text}", _names(those, frames)))
+            those = [frame for frame, fact in zip(frames, facts) if getattr(fact, attribute)]
+            findings.append(Finding(kind, f"{_count(those, frames)} {text}", _names(those, frames)))
     long = [frame for frame in frames if frame.header.excess > 0]
     if long:
         text = f"{plural(len(long), 'slice')} with more bytes of pixel data than needed; the rest is zero and left out."
@@ -102,7 +115,16 @@ def _absent(frame: Frame) -> list[str]:
 RESCALE_TYPES = frozenset(["OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"])
 SENTENCES = (
     ("not_hu", "table", "with a modality look-up table in the place of slope and intercept; not applied: not HU."),
-    ("monochrome1", "inverted", "MONOCHROME1: 0 is shown white. Values are kept; only a display has to be inverted."),
+    (
+        "monochrome1",
+        "inverted",
+        "of MONOCHROME1: 0 is shown white. Values are kept; only a display has to be inverted.",
+    ),
+    (
+        "sign",
+        "other_sign",
+        "where PixelRepresentation and the JPEG 2000 picture disagree about the sign; the former was taken.",
+    ),
     ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
 )
 OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("identity", "study"))
@@ -110,6 +132,7 @@ OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})
 
 EITHER_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203"})
+JPEG_2000_SYNTAXES = EITHER_SYNTAXES | {f"1.2.840.10008.1.2.4.{number}" for number in (90, 201, 202)}
 
 
 LOWEST, HIGHEST = -(2**15), 2**15 - 1  # of int16; as plain numbers, for they are asked for in every slice

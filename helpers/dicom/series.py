@@ -130,7 +130,8 @@ def _refuse_blocked(stack: Stack, findings: list[Finding], gaps: str) -> None:
         remedy = 'Use gaps="keep" to stack what is there' + (
             ' or gaps="fill" to interpolate.' if stack.fillable else "."
         )
-        raise DicomSeriesError(f"{text} {remedy}", everything)
+        left_out = "".join(f"{finding.message} " for finding in findings if finding.kind == "skipped")
+        raise DicomSeriesError(f"{text} {left_out}{remedy}", everything)
     if stack.gaps and gaps == "fill" and not stack.fillable:
         text = " ".join(finding.message for finding in stack.gaps if finding.kind == "uneven_spacing")
         raise DicomSeriesError(f'{text} Only gaps of whole steps can be filled; use gaps="keep".', everything)

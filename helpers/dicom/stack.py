@@ -126,9 +126,10 @@ def _without_geometry(frames: list[Frame]) -> Stack:
         text = f"Frames without a place in the patient{spacing}: kept in the order of the file, {step} apart."
         stack.findings.append(Finding("no_geometry", text))
     else:
-        count = plural(len(frames), "slice")
-        text = f"{count} without ImagePositionPatient or ImageOrientationPatient have no order: {some(names)}."
-        stack.blocking.append(Finding("no_geometry", text, names))
+        lost = tuple(f.name for f in frames if f.position is None or f.geometry.orientation is None)
+        count = plural(len(lost), "slice")
+        text = f"{count} without ImagePositionPatient or ImageOrientationPatient: no order can be told ({some(lost)})."
+        stack.blocking.append(Finding("no_geometry", text, lost))
     return stack
 
 

@@ -95,6 +95,16 @@ def jpeg_2000(folder):
 
 
 @case
+def jpeg_2000_of_another_sign_in_two_slices(folder):
+    def change(ds, k):
+        ds.PixelRepresentation = int(k not in (3, 7))  # what the encoder writes into its own header
+        ds.compress(JPEG2000Lossless, generate_instance_uid=False)
+        ds.PixelRepresentation = 1
+
+    return Answer(tweaked(folder, change, LARGER), found("sign"))
+
+
+@case
 def mixed_syntaxes(folder):
     syntaxes = (RLELossless, JPEG2000Lossless, None)
 

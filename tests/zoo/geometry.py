@@ -113,6 +113,32 @@ def no_positions(folder):
 
 
 @case
+def position_of_two_numbers(folder):
+    def change(ds, k):
+        if k == 4:
+            ds.ImagePositionPatient = ["-30", "-20"]
+
+    return Answer(tweaked(folder, change), error="09.dcm: ImagePositionPatient has not three numbers")
+
+
+@case
+def one_slice_without_position(folder):
+    def change(ds, k):
+        if k == 4:
+            del ds.ImagePositionPatient
+
+    return Answer(
+        tweaked(folder, change),
+        error="1 slice without ImagePositionPatient or ImageOrientationPatient: no order can be told (09.dcm)",
+    )
+
+
+@case
+def spacing_of_three_numbers(folder):
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "PixelSpacing", ["0.8", "0.7", "2.5"])), error="not two")
+
+
+@case
 def no_orientation(folder):
     return Answer(tweaked(folder, lambda ds, k: delattr(ds, "ImageOrientationPatient")), error="no order")
 

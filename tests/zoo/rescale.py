@@ -109,6 +109,11 @@ def _overwritten(folder, old: bytes, new: bytes) -> Series:
 
 
 @case
+def slope_of_two_numbers(folder):
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "RescaleSlope", ["1", "2"])), error="several numbers")
+
+
+@case
 def intercept_with_decimal_comma(folder):
     return Answer(_overwritten(folder, b"-1024", b"-10,4"), error="RescaleIntercept is there")
 
