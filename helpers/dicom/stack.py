@@ -121,7 +121,7 @@ def _without_geometry(frames: list[Frame]) -> Stack:
     if len(frames) == 1:
         stack.findings.append(Finding("no_geometry", f"A picture without a place in the patient{spacing}.", names))
         stack.findings.append(_single_finding(frames[0]))
-    elif all(frame.header is frames[0].header for frame in frames):
+    elif all(frame.header is frames[0].header and frame.position is None for frame in frames):
         step = f"{depth:g} mm from SpacingBetweenSlices or SliceThickness" if depth else "1 mm as nothing is said"
         text = f"Frames without a place in the patient{spacing}: kept in the order of the file, {step} apart."
         stack.findings.append(Finding("no_geometry", text))

@@ -99,6 +99,14 @@ def enhanced_without_rescale(folder):
 
 
 @case
+def enhanced_with_one_frame_nowhere(folder):
+    ds = enhanced(Series())
+    del ds.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence
+    save(ds, folder / "all.dcm")
+    return Answer(error="no order can be told (all.dcm frame 4)")
+
+
+@case
 def enhanced_tilted(folder):
     angle = np.radians(18.0)
     series = Series(column=(0, np.cos(angle), np.sin(angle)))
