@@ -89,7 +89,7 @@ def test_every_figure_draws(chest):
         ct.slices({"a": image, "b": image}, "t"),
         ct.brightness({"a": image, "b": image}, "t", 0, 1, "u"),
         ct.aspect_pair(volume.hu[:, 48], 4.0, 1.0, "t"),
-        ct.positions(np.array([3.0, 1.0, 2.0])),
+        ct.positions(np.array([3.0, 1.0, 2.0]), "t"),
         ct.stacked_wrong(volume.hu[::-1, 48], volume.hu[:, 48], 3.0, "t"),
         ct.disc_in_square(image, None, "t"),
         ct.lungs_over(volume, phantom.lungs, [3, 12], "t"),
@@ -110,6 +110,22 @@ def test_every_figure_draws(chest):
         dicom.file_bytes([("a", b"0123456789ABCDEF", "b", 8)]),
         dicom.licence_ladder([("a", "b", (True, False))], ["x", "y"]),
         dicom.patient_axes(),
-        surfaces([(phantom.lungs == 1, phantom.spacing, "#0072B2", 1.0)], "t"),
+        surfaces([(phantom.lungs == 1, phantom.affine, "#0072B2", 1.0)], "t"),
     ]
     assert all(isinstance(figure, Figure) for figure in drawn)
+
+
+def test_surfaces_lie_where_the_patient_lies(chest):
+    phantom, _ = chest
+    mask = phantom.lungs == 1
+    turned = phantom.affine @ np.array([[1, 0, 0, 0], [0, -1, 0, mask.shape[1] - 1], [0, 0, -1, mask.shape[2] - 1],
+                                        [0, 0, 0, 1.0]])  # fmt: skip
+    supine, prone = (
+        surfaces([(part, affine, "#0072B2", 1.0)], "t").axes[0]
+        for part, affine in ((mask, phantom.affine), (mask[:, ::-1, ::-1], turned))
+    )
+    voxels = np.argwhere(mask) @ phantom.affine[:3, :3].T + phantom.affine[:3, 3]
+    for axis, (low, high) in enumerate(zip(voxels.min(axis=0), voxels.max(axis=0))):
+        limits = [(ax.get_xlim, ax.get_ylim, ax.get_zlim)[axis]() for ax in (supine, prone)]
+        assert np.allclose(limits[0], limits[1], atol=0.1)
+        assert np.allclose(limits[0], (low, high), atol=1.5 * max(phantom.spacing))

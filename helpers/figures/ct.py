@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
 from matplotlib.ticker import MaxNLocator
@@ -77,14 +78,15 @@ def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str) -> Figure:
     ):
         ax.imshow(grey(image[::-1]), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
+        ax.set_anchor("N")
         ax.axis("off")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
-def positions(by_name: np.ndarray, unit: str = "mm along the slice normal") -> Figure:
+def positions(by_name: np.ndarray, title: str, unit: str = "mm along the slice normal") -> Figure:
     """Slice positions in the order of the file names, and sorted, with the step between neighbours."""
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2))
+    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.5))
     axes[0].plot(by_name, color=COLOURS[1], marker="o", ms=3, lw=0.8)
     axes[0].set(title="in the order of file names", xlabel="file", ylabel=unit)
     ordered = np.sort(by_name)
@@ -93,6 +95,9 @@ def positions(by_name: np.ndarray, unit: str = "mm along the slice normal") -> F
     steps = np.diff(ordered)
     axes[2].plot(steps, color=COLOURS[2], marker="s", ms=3, lw=0.8)
     axes[2].set(title="step to the next slice", xlabel="slice", ylabel="mm", ylim=(0, max(1.0, steps.max()) * 1.3))
+    for ax in axes:
+        ax.set_title(ax.get_title(loc="left"), fontsize=10, fontweight="normal")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
@@ -125,13 +130,15 @@ def disc_in_square(stored: np.ndarray, outside: np.ndarray | None, title: str) -
     return figure
 
 
-def lungs_over(volume: CTVolume, labels: np.ndarray, where: Sequence[int], title: str) -> Figure:
-    """Axial slices in the lung window with outlines: right lung solid, left lung dashed."""
+def lungs_over(volume: CTVolume, labels: np.ndarray, where: Sequence[int], title: str, filled: bool = False) -> Figure:
+    """Axial slices in the lung window with outlines: right lung solid, left lung dashed; `filled` tints the inside."""
     figure, axes = plt.subplots(1, len(where), figsize=(9.0, 9.0 / len(where) + 0.6), squeeze=False)
     for ax, k in zip(axes[0], where):
         ax.imshow(grey(volume.hu[k], "lung"), vmin=0, vmax=1)
         for label, colour in LUNG_COLOURS.items():
             mask = labels[k] == label
+            if mask.any() and filled:
+                ax.imshow(np.ma.masked_equal(mask, 0), cmap=ListedColormap([colour]), alpha=0.4)
             if mask.any():
                 ax.contour(mask, [0.5], colors=[colour], linewidths=1.4, linestyles=OUTLINE[label])
         ax.set_title(f"slice {k}", fontsize=9, fontweight="normal")

@@ -24,7 +24,7 @@ def timeline(events: Sequence[tuple[int, str]]) -> Figure:
         ax.text(year, height, f"{year}\n{text}", ha="center", va="center", fontsize=8.5)
     ax.set(ylim=(-2.8, 2.8), xlim=(min(years) - 4, max(years) + 5))
     ax.axis("off")
-    ax.set_title("From film to DICOMweb")
+    ax.set_title("From the first CT scanner to DICOMweb")
     return figure
 
 
@@ -32,7 +32,7 @@ def services() -> Figure:
     """Who talks to whom in a hospital, and which DICOM service each arrow is."""
     figure, ax = plt.subplots(figsize=(9.0, 4.6))
     boxes = {
-        "information system\n(orders, schedule)": (0.13, 0.82),
+        "information system\n(RIS: orders, schedule)": (0.13, 0.82),
         "scanner\n(modality)": (0.13, 0.28),
         "archive\n(PACS)": (0.52, 0.28),
         "reading\nworkstation": (0.88, 0.62),
@@ -46,7 +46,7 @@ def services() -> Figure:
         ax.add_patch(box)
         ax.text(x, y, name, ha="center", va="center", fontsize=9.5)
     arrows = [
-        ((0.09, 0.71), (0.09, 0.39), "worklist:\nwho is next?", (0.075, 0.55), "right"),
+        ((0.09, 0.71), (0.09, 0.39), "worklist:\nthe day's list", (0.075, 0.55), "right"),
         ((0.19, 0.39), (0.19, 0.71), "MPPS: begun,\ndone", (0.205, 0.55), "left"),
         ((0.25, 0.28), (0.40, 0.28), "store", (0.325, 0.32), "center"),
         ((0.60, 0.385), (0.755, 0.62), "find, move, get", (0.665, 0.54), "right"),
@@ -56,11 +56,12 @@ def services() -> Figure:
         ((0.52, 0.71), (0.52, 0.39), "QIDO, WADO,\nSTOW", (0.535, 0.62), "left"),
     ]
     for start, end, text, place, align in arrows:
-        ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=13, color=COLOURS[1], lw=1.5))
+        style = "<|-|>" if "STOW" in text else "-|>"
+        ax.add_patch(FancyArrowPatch(start, end, arrowstyle=style, mutation_scale=13, color=COLOURS[1], lw=1.5))
         ax.text(*place, text, fontsize=8.5, ha=align, va="center", color="0.15")
     ax.set(xlim=(-0.06, 1.0), ylim=(-0.03, 0.95))
     ax.axis("off")
-    ax.set_title("The services of DICOM in a hospital")
+    ax.set_title("The services of DICOM in a hospital (arrows: the way the data travel)")
     return figure
 
 
@@ -100,15 +101,20 @@ def file_bytes(rows: Sequence[tuple[str, bytes, str, int]]) -> Figure:
     return figure
 
 
-def licence_ladder(rows: Sequence[tuple[str, str, Sequence[bool]]], uses: Sequence[str]) -> Figure:
-    """Licences down, uses across: a filled square where the licence allows the use."""
+def licence_ladder(rows: Sequence[tuple[str, str, Sequence[bool | None]]], uses: Sequence[str]) -> Figure:
+    """Licences down, uses across: a filled square where the licence allows the use, "ask" (None) where it is open."""
     figure, ax = plt.subplots(figsize=(9.0, 0.42 * len(rows) + 1.2))
+    marks = {
+        True: ("yes", {"fc": COLOURS[2]}),
+        None: ("ask", {"fc": "0.88"}),
+        False: ("no", {"fc": "white", "hatch": "///"}),
+    }
     for k, (_, examples, allowed) in enumerate(rows):
-        for j, yes in enumerate(allowed):
-            mark = {"fc": COLOURS[2]} if yes else {"fc": "white", "hatch": "///"}
+        for j, answer in enumerate(allowed):
+            word, mark = marks[answer]
             ax.add_patch(Rectangle((j - 0.3, k - 0.3), 0.6, 0.6, ec="0.3", **mark))
-            ax.text(j, k, "yes" if yes else "no", ha="center", va="center", fontsize=8, color="white" if yes else "0.1",
-                    bbox=None if yes else {"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
+            ax.text(j, k, word, ha="center", va="center", fontsize=8, color="white" if answer else "0.1",
+                    bbox=None if answer is not False else {"fc": "white", "ec": "none", "pad": 1})  # fmt: skip
         ax.text(len(uses) - 0.4, k, examples, va="center", fontsize=9)
     ax.set(xticks=range(len(uses)), yticks=range(len(rows)), xlim=(-0.6, len(uses) + 4.2), ylim=(len(rows) - 0.4, -0.6))
     ax.set_xticklabels(uses, fontsize=9)

@@ -26,14 +26,15 @@ def attenuation_line(mu_water: float) -> Figure:
     return figure
 
 
-def scale(measured: Mapping[str, float] | None = None) -> Figure:
-    """The HU scale with the usual range of each tissue; `measured` values are marked."""
+def scale(measured: Mapping[str, float] | None = None, what: str = "measured") -> Figure:
+    """The HU scale with the usual range of each tissue; `measured` values are marked, and `what` says what they are."""
     figure, (whole, near) = plt.subplots(1, 2, figsize=(9.2, 4.6), sharey=True, width_ratios=[1.6, 1])
     names = [t.name for t in TISSUES]
     for k, tissue in enumerate(TISSUES):
         text = f"{tissue.low:g}" if tissue.low == tissue.high else f"{tissue.low:g} to {tissue.high:g}"
         right = tissue.high < 1000
-        whole.text(tissue.high + 55 if right else tissue.low - 55, k, text, va="center",
+        gap = 95 if tissue.name in (measured or {}) else 55  # room for the diamond
+        whole.text(tissue.high + gap if right else tissue.low - gap, k, text, va="center",
                    ha="left" if right else "right", fontsize=8)  # fmt: skip
         for ax, least in ((whole, 14), (near, 2)):
             width = max(tissue.high - tissue.low, least)
@@ -46,7 +47,9 @@ def scale(measured: Mapping[str, float] | None = None) -> Figure:
         ax.set(xlabel="Hounsfield units", xlim=(low, high))
     whole.axvline(-1000, color="0.6", lw=0.8, zorder=0)
     whole.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    whole.set_title("Tissues on the Hounsfield scale" + (" (diamonds: measured)" if measured else ""))
+    whole.set_title("air to compact bone", fontweight="normal", fontsize=10)
+    title = "Tissues on the Hounsfield scale" + (f" (diamonds: {what})" if measured else "")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     near.set_title("fat to clotted blood, enlarged", fontweight="normal", fontsize=10)
     return figure
 
@@ -101,7 +104,7 @@ def windows(hu: np.ndarray, names: Sequence[str], title: str, aspect: float = 1.
         ax.imshow(window(hu, centre, width), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(f"{name}: {centre:g} / {width:g}\n{tissues}", fontsize=8, fontweight="normal")
     axes[-1].imshow(hu, vmin=-1024, vmax=max(float(hu.max()), 1000.0), aspect=aspect)
-    axes[-1].set_title("full range:\nall tissues grey alike", fontsize=8, fontweight="normal")
+    axes[-1].set_title("full range:\nall soft tissues alike", fontsize=8, fontweight="normal")
     for ax in set(grid.ravel()) - {spare}:
         ax.axis("off")
     for k, name in enumerate(names):

@@ -95,7 +95,8 @@ def _range(ax: Axes, table: pd.DataFrame, places: np.ndarray) -> None:
     """From the lowest to the highest HU inside the scan circle, with air, water and the end of 12 bits as guides."""
     for value, name in ((-1000, "air"), (0, "water"), (3071, "12 bits end")):
         ax.axvline(value, color="#999999", lw=1, ls=":")
-        ax.text(value, -0.55, name, ha="center", va="bottom", fontsize=8, color="#555555", clip_on=False)
+        side = "right" if value > 3000 else "center"  # that one stands near the edge
+        ax.text(value, -0.55, name, ha=side, va="bottom", fontsize=8, color="#555555", clip_on=False)
     low, high = (table[name].to_numpy(float) for name in ("hu_min", "hu_max"))
     ax.hlines(places, low, high, color=COLOURS[2], lw=5)
     ax.plot(low, places, "|", color="black", ms=9)

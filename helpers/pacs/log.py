@@ -14,6 +14,8 @@ import pandas as pd
 from pydicom.uid import UID
 from pynetdicom import evt
 
+from helpers.findings import plural
+
 _PDU_NAMES = {
     "A_ASSOCIATE_RQ": "A-ASSOCIATE-RQ",
     "A_ASSOCIATE_AC": "A-ASSOCIATE-AC",
@@ -109,7 +111,8 @@ def _run(messages: list[Message], index: int) -> tuple[int, int]:
 def _pdu_detail(kind: str, pdu) -> str:
     if kind == "A_ASSOCIATE_RQ":
         offered = len(pdu.presentation_context)
-        return f"{pdu.calling_ae_title} calls {pdu.called_ae_title}, offers {offered} presentation contexts"
+        contexts = plural(offered, "presentation context")
+        return f"{pdu.calling_ae_title} calls {pdu.called_ae_title}, offers {contexts}"
     if kind == "A_ASSOCIATE_AC":
         results = [context.result for context in pdu.presentation_context]
         return f"{results.count(0)} of {len(results)} presentation contexts accepted"
