@@ -26,8 +26,9 @@ def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fil
     outside = None
     if volume.outside is not None or not straight:
         old = np.zeros(volume.shape, np.uint8) if volume.outside is None else volume.outside.view(np.uint8)
-        options = dict(order=0, mode="nearest", output=np.uint8, output_shape=shape)
-        outside = ndimage.affine_transform(old, matrix[:3, :3], matrix[:3, 3], **options).astype(bool)
+        # A value with a share of the outside in it is no measurement: 1e-3 leaves room for the rounding of places.
+        options = dict(order=1, mode="nearest", output=np.float32, output_shape=shape)
+        outside = ndimage.affine_transform(old.astype(np.float32), matrix[:3, :3], matrix[:3, 3], **options) > 1e-3
     if not straight:
         beyond = _beyond(volume.shape, matrix, shape)
         values[beyond] = fill

@@ -9,8 +9,9 @@ from pydicom.encaps import encapsulate, generate_frames
 
 from helpers.dicom import DicomSeriesError, pixels, read_series
 from helpers.dicom.codestream import irreversible, picture_size
+from tests.zoo.answer import tweaked
 from tests.zoo.cases import CASES
-from tests.zoo.writer import Series, dataset, htj2k_picture
+from tests.zoo.writer import LARGER, Series, dataset, htj2k_picture
 
 SYNTAXES = ("rle", "jpeg_ls", "jpeg_2000", "jpeg_lossless")
 
@@ -124,3 +125,21 @@ def test_the_decoder_is_the_default_installs(name, tmp_path):
     ds, _, _ = one_file(name, tmp_path)
     decoder = pixels.find_decoder(str(ds.file_meta.TransferSyntaxUID))
     assert pixels.plugin(ds.file_meta.TransferSyntaxUID)[0] in decoder.available_plugins
+
+
+@pytest.mark.parametrize(
+    ("encoded", "called", "options"),
+    [("91", "90", {"j2k_cr": [3]}), ("81", "80", {"jls_error": 3}), ("90", "90", {}), ("80", "80", {})],
+)
+def test_loss_is_said_whatever_the_syntax_promises(tmp_path, encoded, called, options):
+    def change(ds, k):
+        ds.PixelRepresentation = 0
+        ds.compress(f"1.2.840.10008.1.2.4.{encoded}", generate_instance_uid=False, **options)
+        ds.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.4.{called}"
+        if "LossyImageCompression" in ds:
+            del ds.LossyImageCompression
+
+    series = tweaked(tmp_path, change, LARGER)
+    volume = read_series(tmp_path)
+    assert np.array_equal(volume.hu, series.hu) == (not options)
+    assert [finding.kind for finding in volume.findings] == (["lossy"] if options else [])

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from helpers.dicom import DicomSeriesError, read_series, scan_folder, sources
+from helpers.dicom import DicomSeriesError, read_series, scan_folder, sources, tags
 from tests.zoo.answer import plain, tweaked
 from tests.zoo.cases import CASES
 from tests.zoo.writer import BRIGHT, SECRET, Series, name
@@ -249,7 +249,7 @@ def test_systems_that_cannot_read_at_a_place(tmp_path, monkeypatch, workers):
     (path,) = [path for path in tmp_path.iterdir() if path.name == name(4)]
     info = scan_folder(tmp_path)[0]
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(DicomSeriesError, match=f"{name(4)}: truncated"):
+    with pytest.raises(DicomSeriesError, match=f"{name(4)}: changed since"):
         read_series(info)
 
 
@@ -259,3 +259,71 @@ def test_a_gap_names_the_file_that_may_have_filled_it(tmp_path):
     path.write_bytes(b"lost in a crash")
     with pytest.raises(DicomSeriesError, match=f"1 slice missing between .* Left out: {name(4)} .not a DICOM file"):
         read_series(tmp_path)
+
+
+@pytest.mark.parametrize("syntax", [None, "1.2.840.10008.1.2.5"])
+def test_files_that_changed_after_the_scan_are_not_read_by_the_old_header(tmp_path, syntax):
+    def change(ds, k):
+        if syntax:
+            ds.compress(syntax, generate_instance_uid=False)
+
+    series = tweaked(tmp_path, change)
+    info = scan_folder(tmp_path)[0]
+    np.testing.assert_array_equal(read_series(info).hu, series.hu)
+    path = tmp_path / name(6)
+    path.write_bytes(path.read_bytes().replace(b"-1024", b"-1000"))
+    with pytest.raises(DicomSeriesError, match=f"{name(6)}: changed since its header was read"):
+        read_series(info)
+
+
+@pytest.mark.parametrize("how", ["all", "list", "info", "uid"])
+def test_a_broken_slice_is_not_lost_on_any_way_of_asking(tmp_path, how):
+    plain(tmp_path)
+    path = tmp_path / name(9)  # the last one: no gap gives it away
+    path.write_bytes(path.read_bytes()[:-10])
+    series = scan_folder(tmp_path)
+    ways = {"all": tmp_path, "list": series, "info": series[0], "uid": tmp_path}
+    with pytest.raises(DicomSeriesError, match=f"{name(9)}: truncated"):
+        read_series(ways[how], series_uid=series[0].uid if how == "uid" else None)
+
+
+def test_a_file_that_may_belong_to_a_series_is_said(tmp_path):
+    plain(tmp_path)
+    path = tmp_path / name(9)
+    path.write_bytes(path.read_bytes()[:200])  # nobody knows whose it was
+    series = scan_folder(tmp_path)
+    with pytest.raises(DicomSeriesError, match=name(9)):
+        read_series(tmp_path, series_uid=series[0].uid)
+    volume = read_series(series[0])  # chosen on purpose
+    assert len(volume.hu) == 9 and any(name(9) in finding.message for finding in volume.findings)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are Unicode there")
+def test_names_of_old_discs_can_be_printed(tmp_path):
+    plain(tmp_path / "a")
+    folder = tmp_path / "a" / os.fsdecode(b"Th\xf6rax")
+    folder.mkdir()
+    for path in list((tmp_path / "a").glob("*.dcm")):
+        path.rename(folder / path.name)
+    (tmp_path / "a" / os.fsdecode(b"no\xfe.txt")).write_text("x")
+    volume = read_series(tmp_path / "a")
+    shown = str(volume.meta) + str(volume.findings) + repr(scan_folder(tmp_path / "a").skipped)
+    assert shown.encode("utf-8") and "udcf6" in shown and len(volume.hu) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Zebra^Quagga", "Zebra_Quagga_Thorax"),
+        ("Zebra^Quagga", "ZebraQuagga Thorax"),
+        ("Zebra^Quagga", "quaggazebra"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "胸部 山田太郎 CT"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "胸部 山田 太郎 CT"),
+        ("Müller^Jörg", "Thorax MU\u0308LLER JO\u0308RG"),
+    ],
+)
+def test_names_in_other_spellings_are_not_shown(name, text):
+    shown = tags.without_identity(text, name, "").lower()
+    for part in ("zebra", "quagga", "山田", "太郎", "müller", "mu\u0308ller", "jörg"):
+        assert part not in shown
+    assert tags.without_identity("Thorax_ZQ-4711", "", "ZQ-4711") == "Thorax_..."

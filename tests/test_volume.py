@@ -239,3 +239,12 @@ def test_dicom2nifti_agrees(series, tmp_path):
     built = read_series_of(tmp_path / "in", series)
     converter.dicom_series_to_nifti(tmp_path / "in", tmp_path / "out.nii", reorient_nifti=False)
     same_voxels(nibabel.load(tmp_path / "out.nii"), built)
+
+
+@pytest.mark.parametrize("built", [volume((6, 20, 24)), tilted()])
+def test_resampled_values_inside_hold_no_share_of_the_outside(built):
+    outside = np.zeros(built.shape, bool)
+    outside[:, :6] = True
+    hu = np.where(outside, -2000, 40).astype(np.int16)
+    mixed = CTVolume(hu, built.affine, [], {}, outside).resample((1.1, 0.55, 0.6))
+    assert (mixed.hu[~mixed.outside] == 40).all() and 0.4 < (~mixed.outside).mean() < 0.75

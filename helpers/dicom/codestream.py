@@ -92,6 +92,20 @@ def irreversible(data: bytes) -> bool:
     return marker == b"\xff\x52" and data[position + 13 : position + 14] == b"\0"
 
 
+def near_lossless(data: bytes) -> bool:
+    """True when the first JPEG-LS stream in `data` allows errors: NEAR in its scan header (T.87 C.2.3) is not 0."""
+    position = data.find(b"\xff\xd8\xff") + 2
+    found = False
+    while position > 1 and data[position : position + 1] == b"\xff" and position + 4 < len(data):
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        found |= data[position + 1] == 0xF7
+        if data[position + 1] == 0xDA:
+            components = data[position + 4]
+            return found and data[position + 5 + 2 * components : position + 6 + 2 * components] not in (b"", b"\0")
+        position += 2 + length
+    return False
+
+
 def signed(data: bytes) -> bool | None:
     """Whether the samples of the first JPEG 2000 stream in `data` have a sign (T.800 A.5.1); None without one."""
     position = data.find(b"\xff\x4f\xff\x51")

@@ -64,7 +64,8 @@ class Template:
                 explicit = explicit_body or tag >> 16 == 2
                 prefix = self.chunks[k][: 6 if explicit else 4]
                 width = 8 if explicit and vr in LONG else 4 if not explicit else 2
-                self.steps.append((run + prefix, len(run) + len(prefix), width, tag if tag in tags.WANTED else 0))
+                kept = tag if tag in tags.WANTED or tag in tags.SEQUENCES else 0
+                self.steps.append((run + prefix, len(run) + len(prefix), width, kept))
                 run = b""
                 if tag == tags.PADDING:
                     self.constant[tags.PADDING_VR] = vr or b"US"

@@ -149,8 +149,8 @@ def single_frame(header: Header) -> Frame:
 
 
 @once(
-    tags.SOP_CLASS, tags.MEDIA_CLASS, tags.IMAGE_TYPE, tags.MODALITY, tags.ROWS, tags.COLUMNS, tags.MOSAIC_COUNT,
-    tags.PHOTOMETRIC, tags.SAMPLES, tags.ORIENTATION, tags.PIXEL_SPACING, tags.SLOPE, tags.INTERCEPT,
+    tags.SOP_CLASS, tags.MEDIA_CLASS, tags.IMAGE_TYPE, tags.MODALITY, tags.MANUFACTURER, tags.ROWS, tags.COLUMNS,
+    tags.MOSAIC_COUNT, tags.PHOTOMETRIC, tags.SAMPLES, tags.ORIENTATION, tags.PIXEL_SPACING, tags.SLOPE, tags.INTERCEPT,
     tags.BITS_ALLOCATED, tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED,
 )  # fmt: skip
 def _plain(header: Header) -> Plain:
@@ -208,7 +208,9 @@ def check_kind(header: Header) -> None:
         if tags.text(raw(tags.SOP_CLASS)).startswith(SLICE_CLASSES):
             raise Broken("damaged: an image without Rows and Columns, cut off perhaps")
         raise Unreadable(f"no image ({modality or 'no modality'})")
-    if "MOSAIC" in words or tags.MOSAIC_COUNT in header.raw:
+    # (0019,100A) is a private element: other makers, and CT scanners, keep other things there.
+    siemens = modality == "MR" and "SIEMENS" in tags.text(raw(tags.MANUFACTURER)).upper()
+    if "MOSAIC" in words or (siemens and tags.MOSAIC_COUNT in header.raw):
         raise Mosaic("a Siemens mosaic: many slices tiled into one picture; convert it with dcm2niix first")
     if header.pixel_tag != tags.PIXELS:
         raise Broken("no pixel data (cut off, or left out)")
@@ -236,7 +238,9 @@ def image_format(header: Header) -> tuple[int, int, int, int, bool]:
     rows, columns, allocated = (tags.unsigned(raw(tag)) for tag in (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED))
     if rows is None or columns is None or allocated is None:
         raise Broken("Rows, Columns or BitsAllocated is missing")
-    stored, sign = tags.unsigned(raw(tags.BITS_STORED)) or allocated, tags.unsigned(raw(tags.SIGNED)) or 0
+    stored, sign = tags.unsigned(raw(tags.BITS_STORED)), tags.unsigned(raw(tags.SIGNED))
+    if stored is None or sign is None:
+        raise Broken("BitsStored or PixelRepresentation is missing: how to read the pixels is not said")
     if not rows or not columns:
         raise Broken("an image without rows or columns")
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or sign > 1:

@@ -23,6 +23,7 @@ from helpers.dicom.frames import (
 )
 from helpers.dicom.header import Header, quiet
 from helpers.dicom.sources import Unreadable
+from helpers.findings import Finding
 
 PLANE_POSITION, PLANE_ORIENTATION, MEASURES = 0x00209113, 0x00209116, 0x00289110
 TRANSFORM, FRAME_CONTENT, MR_ECHO, MR_DIFFUSION, CARDIAC = 0x00289145, 0x00209111, 0x00189114, 0x00189117, 0x00189118
@@ -36,6 +37,7 @@ LABELS = {
     tags.B_VALUE: (MR_DIFFUSION, tags.B_VALUE),
     tags.CARDIAC_PHASE: (CARDIAC, tags.CARDIAC_PHASE),
 }
+CONCATENATION_TOTAL = 0x00209163
 TYPE_MACROS = (CT_TYPE, MR_TYPE)
 # Enhanced CT, MR, MR colour-free legacy conversions and PET: their frames are slices of a volume (PS3.4 annex B).
 ENHANCED = frozenset(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2.1", "2.2", "4.1", "4.4", "128.1", "130"))
@@ -78,6 +80,17 @@ def _ungrouped(header: Header, count: int) -> list[Frame]:
     return [Frame(header, index, None, geometry, slope, intercept, depth) for index in range(count)]
 
 
+def incomplete(frames: list[Frame]) -> list[Finding]:
+    """A concatenation (PS3.3 C.7.6.16.2.2.4) is one object cut into several files: are all of them there?"""
+    parts = {id(frame.header): frame.header.dataset for frame in frames if frame.header.dataset is not None}
+    totals = [_value(dataset, CONCATENATION_TOTAL) for dataset in parts.values()]
+    promised = max((total for total in totals if isinstance(total, int)), default=0)
+    if promised <= len(parts):
+        return []
+    text = f"{len(parts)} of the {promised} files of a concatenation are here: frames are missing."
+    return [Finding("incomplete", text)]
+
+
 def _items(dataset: Dataset, tag: int) -> list[Dataset]:
     return list(dataset[tag].value or []) if tag in dataset else []
 
@@ -107,7 +120,7 @@ def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
 
 def _frames(header: Header, shared: Dataset, own: list[Dataset]) -> list[Frame]:
     top = header.dataset
-    slice_gap = tags.number(header.raw.get(tags.SPACING_BETWEEN))
+    slice_gap, top_scale = tags.number(header.raw.get(tags.SPACING_BETWEEN)), scale_in(header)
     known: dict[Geometry, Geometry] = {}  # equal geometries become one object
     frames = []
     for index, group in enumerate(own):
@@ -121,8 +134,8 @@ def _frames(header: Header, shared: Dataset, own: list[Dataset]) -> list[Frame]:
         geometry = Geometry(tidy_orientation(turned) if turned else None, spacing)
         geometry = known.setdefault(geometry, geometry)
         transform = _macro(group, shared, TRANSFORM)
-        slope = _scale(transform, tags.SLOPE, header)
-        intercept = _scale(transform, tags.INTERCEPT, header)
+        slope = _scale(transform, tags.SLOPE, top_scale[0])
+        intercept = _scale(transform, tags.INTERCEPT, top_scale[1])
         check_scale(slope, intercept)
         depth = thickness[0] if thickness else slice_gap
         labels = _labels(group, shared, top, transform)
@@ -130,10 +143,10 @@ def _frames(header: Header, shared: Dataset, own: list[Dataset]) -> list[Frame]:
     return frames
 
 
-def _scale(transform: Dataset | None, tag: int, header: Header) -> float | None:
+def _scale(transform: Dataset | None, tag: int, top: float | None) -> float | None:
     """Slope or intercept from the frame's transformation macro, else from the top level."""
     found = _numbers(_value(transform, tag), 1)
-    return found[0] if found else tags.number(header.raw.get(tag))
+    return found[0] if found else top
 
 
 def _labels(group: Dataset, shared: Dataset, top: Dataset, transform: Dataset | None) -> dict[int, str]:

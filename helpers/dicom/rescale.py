@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.dicom import tags
-from helpers.dicom.codestream import irreversible, signed
+from helpers.dicom.codestream import irreversible, near_lossless, signed
 from helpers.dicom.frames import Frame, image_format
 from helpers.dicom.header import Header, once
 from helpers.dicom.sources import Unreadable
@@ -36,7 +36,7 @@ class Facts(NamedTuple):
 
 def _frame_facts(frame: Frame) -> Facts:
     facts = _facts(frame.header)
-    if frame.header.syntax in JPEG_2000_SYNTAXES:
+    if frame.header.syntax in ASKED:
         facts = _asked(facts, frame.header)
     own = frame.labels.get(tags.RESCALE_TYPE, "").upper() if frame.labels else ""
     return facts._replace(rescale_type=own) if own else facts
@@ -55,9 +55,9 @@ def _facts(header: Header) -> Facts:
 
 
 def _asked(facts: Facts, header: Header) -> Facts:
-    """JPEG 2000 knows whether it rounded and whether it has a sign; not every writer says the same in the header."""
+    """The picture knows whether it was rounded and (JPEG 2000) whether it has a sign; headers may say otherwise."""
     beginning = header.pixel_bytes(0, 1 << 14)
-    rounds, sign = header.syntax in EITHER_SYNTAXES and irreversible(beginning), signed(beginning)
+    rounds, sign = irreversible(beginning) or near_lossless(beginning), signed(beginning)
     return facts._replace(lossy=facts.lossy or rounds, other_sign=sign not in (None, image_format(header)[4]))
 
 
@@ -131,8 +131,8 @@ OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})
 
-EITHER_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203"})
-JPEG_2000_SYNTAXES = EITHER_SYNTAXES | {f"1.2.840.10008.1.2.4.{number}" for number in (90, 201, 202)}
+# JPEG 2000, HTJ2K and JPEG-LS, whatever the syntax promises.
+ASKED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (80, 81, 90, 91, 201, 202, 203))
 
 
 LOWEST, HIGHEST = -(2**15), 2**15 - 1  # of int16; as plain numbers, for they are asked for in every slice

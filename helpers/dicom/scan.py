@@ -14,6 +14,7 @@ from helpers.dicom.fast import Reader
 from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, image_format
 from helpers.dicom.groups import Group, contrast_findings, group
 from helpers.dicom.header import Header
+from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
 from helpers.dicom.sources import Entry, Unreadable, list_entries, stay_open
 from helpers.dicom.stack import Stack, arrange
@@ -53,6 +54,7 @@ class SeriesInfo:
     findings: list[Finding]
     part: str
     stack: Stack = field(repr=False)
+    broken: list[Skip] = field(default_factory=list, repr=False)  # files that belong to this series, or may
 
     @cached_property
     def files(self) -> list[Path]:
@@ -134,7 +136,10 @@ def scan_folder(path: Source) -> SeriesList:
             except Unreadable as error:
                 uid = tags.text(header.raw.get(tags.SERIES_UID))
                 skips.append(Skip(header.name, str(error), KINDS.get(type(error), "skipped"), uid))
-    return SeriesList([describe(member) for member in group(frames)], skips)
+    series = SeriesList([describe(member) for member in group(frames)], skips)
+    for info in series:
+        info.broken = [skip for skip in skips if skip.kind == "broken" and skip.uid in (info.uid, "")]
+    return series
 
 
 def headers(entries: list[Entry], skips: list[Skip]) -> Iterable[Header]:
@@ -160,6 +165,7 @@ def describe(member: Group) -> SeriesInfo:
     findings = [
         *header_findings(stack.frames),
         *contrast_findings(stack.frames),
+        *incomplete(stack.frames),
         *stack.findings,
         *stack.gaps,
         *stack.blocking,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ GAPS = ("raise", "keep", "fill")
 
 
 def read_series(
-    source: Source | SeriesInfo,
+    source: Source | SeriesInfo | SeriesList,
     *,
     series_uid: str | None = None,
     dtype: Any = None,
@@ -32,7 +33,7 @@ def read_series(
 ) -> CTVolume:
     """One series as a volume in Hounsfield units: stored value x slope + intercept for every voxel, nothing clipped.
 
-    source: folder, zip archive, file, list of these, or a SeriesInfo of `scan_folder`.
+    source: folder, zip archive, file, list of these, or what `scan_folder` gave: all of it, or one entry.
     series_uid: which series, where the source holds several. Several candidates are refused with the list.
     dtype: None takes int16 where that is exact for every voxel, else float32; or np.int16, np.float32, np.float64.
     gaps: what to do when slices are missing or unevenly spaced: "raise"; "keep" stacks what is there; "fill" puts
@@ -50,7 +51,7 @@ def read_series(
 
 def _read(info: SeriesInfo, skips: list[Skip], gaps: str, **options: Any) -> CTVolume:
     stack = info.stack
-    findings = [finding for finding in info.findings if finding.kind not in ("duplicate", "mixed")]
+    findings = [finding for finding in info.findings if finding.kind != "duplicate"]
     findings = [finding for finding in findings if finding not in stack.gaps] + _left_out(skips, info)
     _refuse_blocked(stack, findings, gaps)
     frames, doubles = _without_doubles(stack, findings)
@@ -65,17 +66,18 @@ def _read(info: SeriesInfo, skips: list[Skip], gaps: str, **options: Any) -> CTV
     return CTVolume(hu, stack.affine, findings, _meta(frames[0], stack), padding)
 
 
-def _choose(source: Source | SeriesInfo, series_uid: str | None) -> tuple[SeriesInfo, list[Skip]]:
+def _choose(source: Source | SeriesInfo | SeriesList, series_uid: str | None) -> tuple[SeriesInfo, list[Skip]]:
     """The one series that is meant, and the files that were left out of it."""
-    if isinstance(source, SeriesInfo):
-        return source, []
-    series = scan_folder(source)
+    if isinstance(source, SeriesInfo):  # chosen on purpose: only what surely belongs to it stands in the way
+        return source, [skip if skip.uid else replace(skip, kind="skipped") for skip in source.broken]
+    series = source if isinstance(source, SeriesList) else scan_folder(source)
     if series_uid is not None:
         chosen = [info for info in series if info.uid == series_uid]
     else:
         chosen = list(series)
     if len(chosen) == 1:
-        skips = series.skips if series_uid is None else [skip for skip in series.skips if skip.uid == series_uid]
+        uids = (series_uid, "")
+        skips = series.skips if series_uid is None else [skip for skip in series.skips if skip.uid in uids]
         return chosen[0], skips
     findings = [Finding(skip.kind, f"{skip.name}: {skip.reason}.", (skip.name,)) for skip in series.skips]
     if chosen:

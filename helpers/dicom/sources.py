@@ -36,11 +36,12 @@ class Broken(Unreadable):
 class FileEntry:
     """One file on disk."""
 
-    __slots__ = ("name", "path")
+    __slots__ = ("name", "path", "stamp")
 
     def __init__(self, path: str, name: str):
         self.path = path
         self.name = name
+        self.stamp: tuple[int, int] | None = None  # size and time of the last change, when the header was read
 
     def head(self, count: int) -> tuple[bytes, int]:
         """The first `count` bytes and the size of the whole content."""
@@ -50,8 +51,7 @@ class FileEntry:
             raise Unreadable(f"cannot be opened ({os.strerror(error.errno or 0)})") from None
         kept = _OPENED.keep(self, handle)
         try:
-            size = os.lseek(handle, 0, os.SEEK_END)  # quicker than fstat, which tells ten things
-            os.lseek(handle, 0, os.SEEK_SET)
+            self.stamp = size, _ = _stamp(handle)
             return os.read(handle, min(count, size)), size  # a larger count would be allocated, however short the file
         except OSError as error:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
@@ -65,7 +65,7 @@ class FileEntry:
             handle = _OPENED.files.get(self)
             if handle is not None:
                 return _read_at(handle, words, offset)
-            handle = os.open(self.path, OPEN_FLAGS)
+            handle = self._again()
             try:
                 return _read_at(handle, words, offset)
             finally:
@@ -79,11 +79,24 @@ class FileEntry:
             handle = _OPENED.files.get(self)
             if handle is not None:
                 return os.pread(handle, count, offset)
-            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 (unbuffered, one read)
+            with os.fdopen(self._again(), "rb", buffering=0) as file:
                 file.seek(offset)
                 return file.read(count)
         except OSError as error:
             raise Unreadable(f"cannot be read ({os.strerror(error.errno or 0)})") from None
+
+    def _again(self) -> int:
+        """The file opened once more; Broken when it is not the one whose header was read."""
+        handle = os.open(self.path, OPEN_FLAGS)
+        if self.stamp not in (None, _stamp(handle)):
+            os.close(handle)
+            raise Broken("changed since its header was read; scan the folder again")
+        return handle
+
+
+def _stamp(handle: int) -> tuple[int, int]:
+    facts = os.fstat(handle)
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _read_at(handle: int, words: np.ndarray, offset: int) -> int:
@@ -194,6 +207,11 @@ Entry = FileEntry | ZipEntry
 Skipped = list[tuple[str, str]]
 
 
+def _shown(name: str) -> str:
+    """A file name that can be printed: bytes that are no UTF-8 (old discs) are written as \\udc.. codes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _walk(folder: str, prefix: str, depth: int, entries: list[Entry], skipped: Skipped) -> None:
     try:
         with os.scandir(folder) as listing:
@@ -202,7 +220,7 @@ def _walk(folder: str, prefix: str, depth: int, entries: list[Entry], skipped: S
         skipped.append((prefix or ".", f"folder cannot be opened ({os.strerror(error.errno or 0)})"))
         return
     for child in children:
-        name = prefix + child.name
+        name = prefix + (child.name if child.name.isascii() else _shown(child.name))
         try:
             if child.is_dir(follow_symlinks=False):
                 if depth > 64:

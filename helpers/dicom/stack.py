@@ -12,6 +12,7 @@ from helpers.dicom.frames import Frame
 from helpers.findings import Finding, plural, some
 
 SAME_PLACE = 1e-3  # mm: two slices nearer than this lie at the same position
+FARTHEST = 200  # steps: a slice farther away from its neighbour is no sign of missing ones, but of a wrong position
 TILT = 0.1  # degrees: smaller angles are rounding of the tags
 
 
@@ -165,10 +166,10 @@ def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
     """Affine, tilt, missing slices and uneven distances."""
     first = stack.places[0][0]
     base = float(np.sort(steps)[(len(steps) - 1) // 2])  # the lower median: one gap among two steps is still a gap
-    times = np.maximum(np.rint(steps / base), 1).astype(int)
+    times = np.clip(np.rint(steps / base), 1, FARTHEST + 1).astype(int)
     off = np.abs(steps - times * base)
-    gap = (times > 1) & (off <= 0.05 * base)
-    uneven = np.flatnonzero((off > np.maximum(0.01 * base, 0.01)) & ~gap)
+    gap = (times > 1) & (off <= 0.05 * base) & (times <= FARTHEST)
+    uneven = np.flatnonzero(((off > np.maximum(0.01 * base, 0.01)) | (times > FARTHEST)) & ~gap)
     single = np.where(gap, times, 1)
     stack.slots = [0, *np.cumsum(single).tolist()]
     stack.affine = _affine(first, positions[0], (positions[-1] - positions[0]) / len(steps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import unicodedata
 from functools import lru_cache
 
 from pydicom.charset import TEXT_VR_DELIMS, convert_encodings, decode_bytes
@@ -188,12 +189,18 @@ def without_identity(shown: str, name: str, number: str) -> str:
 
     All parts of the name go where the family name stands; a given name alone may be a word of its own.
     """
-    parts = [part for part in re.split(r"[\^=\s,]+", name) if len(part) > 1 + part.isascii()]
-    words = parts if parts and _word(parts[0]).search(shown) else []
-    for word in [*words, *([number] if len(number) > 3 else [])]:
+    shown, words = unicodedata.normalize("NFC", shown), [number] if len(number) > 3 else []
+    for group in unicodedata.normalize("NFC", name).split("="):  # in letters, in characters, as it is spoken (PS3.5)
+        parts = [part for part in re.split(r"[\^\s,]+", group) if len(part) > 1 + part.isascii()]
+        joined = ["".join(parts), "".join(parts[::-1])] if len(parts) > 1 else []
+        if parts and any(_word(word).search(shown) for word in [parts[0], *joined]):
+            words += [*joined, *parts]
+    for word in words:
         shown = _word(word).sub("...", shown)
     return shown
 
 
 def _word(text: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE)
+    if not text.isascii():  # characters are written without blanks
+        return re.compile(re.escape(text), re.IGNORECASE)
+    return re.compile(rf"(?<![^\W_]){re.escape(text)}(?![^\W_])", re.IGNORECASE)

@@ -105,6 +105,14 @@ def jpeg_2000_of_another_sign_in_two_slices(folder):
 
 
 @case
+def private_element_in_the_place_of_a_mosaic_count(folder):
+    def change(ds, k):
+        ds.private_block(0x0019, "TOSHIBA_MEC_CT_1.0", create=True).add_new(0x0A, "US", 3)
+
+    return Answer(tweaked(folder, change))
+
+
+@case
 def mixed_syntaxes(folder):
     syntaxes = (RLELossless, JPEG2000Lossless, None)
 

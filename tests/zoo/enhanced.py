@@ -99,6 +99,24 @@ def enhanced_without_rescale(folder):
 
 
 @case
+def enhanced_concatenation_without_its_last_part(folder):
+    for part, ks in enumerate((range(4), range(4, 7))):
+        ds = enhanced(Series(), np.array(ks))
+        ds.ConcatenationUID, ds.InConcatenationNumber, ds.InConcatenationTotalNumber = f"{ROOT}.6", part + 1, 3
+        ds.SOPInstanceUID = f"{ROOT}.6.{part + 1}"
+        save(ds, folder / f"part{part}.dcm", plain=False)
+    return Answer(kinds=found("incomplete"), kept=list(range(7)))
+
+
+@case
+def enhanced_with_a_slope_of_two_numbers(folder):
+    ds = enhanced(Series(), scale_in_groups=False)
+    ds.RescaleSlope, ds.RescaleIntercept = ["1", "2"], "-1024"
+    save(ds, folder / "all.dcm")
+    return Answer(error="several numbers")
+
+
+@case
 def enhanced_with_one_frame_nowhere(folder):
     ds = enhanced(Series())
     del ds.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence

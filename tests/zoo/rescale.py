@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from tests.zoo.answer import Answer, case, found, plain, tweaked
 from tests.zoo.writer import SLICES, Series, datasets, save_all
@@ -106,6 +107,24 @@ def _overwritten(folder, old: bytes, new: bytes) -> Series:
         assert content.count(old) == 1
         path.write_bytes(content.replace(old, new))
     return series
+
+
+@case
+def sign_absent(folder):
+    return Answer(
+        tweaked(folder, lambda ds, k: delattr(ds, "PixelRepresentation")), error="PixelRepresentation is missing"
+    )
+
+
+@case
+def tables_of_another_length_in_every_slice(folder):
+    def change(ds, k):
+        if k in (2, 3, 7):
+            table = Dataset()
+            table.LUTExplanation, table.ModalityLUTType = "x" * (2 * k), "HU"
+            ds.ModalityLUTSequence = [table]
+
+    return Answer(tweaked(folder, change), found("not_hu"))
 
 
 @case

@@ -20,6 +20,15 @@ def _without(folder: Path, gone: int) -> Series:
 
 
 @case
+def one_slice_fifty_kilometres_away(folder):
+    def change(ds, k):
+        if k == 9:
+            ds.ImagePositionPatient = [-30, -20, 100 + 2.5 * 20_000_000]
+
+    return Answer(tweaked(folder, change), error="differ", options={"gaps": "fill"})
+
+
+@case
 def missing_slice(folder):
     return Answer(_without(folder, 4), error="missing between 02.dcm and 05.dcm, at (-30, -20, 110) mm")
 
