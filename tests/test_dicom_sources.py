@@ -190,6 +190,7 @@ def test_a_value_that_swallowed_the_name_is_not_shown(tmp_path):
 
 def test_a_name_that_was_typed_into_other_texts_is_not_shown(tmp_path):
     def change(ds, k):
+        ds.ManufacturerModelName, ds.ConvolutionKernel = "Zebra's scanner", "B30 ZQ-4711"
         ds.SeriesDescription, ds.RescaleType = f"Thorax of QUAGGA, {SECRET.lower()} (ZQ-4711)", SECRET
 
     tweaked(tmp_path, change)

@@ -164,7 +164,7 @@ def test_out_is_filled_in_place(tmp_path):
     series = tweaked(tmp_path, lambda ds, k: None)
     out = np.empty(series.stored.shape, np.int16)
     assert read_series(tmp_path, out=out).hu is out and np.array_equal(out, series.hu)
-    for wrong in (np.empty((1, 2, 3), np.int16), np.empty(series.stored.shape, np.uint8), out[:, :, ::-1]):
+    for wrong in (np.empty((1, 2, 3), np.int16), np.empty(series.stored.shape, np.uint8), out[:, :, ::-1], [1]):
         with pytest.raises(ValueError, match="out must be"):
             read_series(tmp_path, out=wrong)
 

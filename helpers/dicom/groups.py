@@ -80,9 +80,11 @@ def group(frames: list[Frame]) -> list[Group]:
     return groups
 
 
-@once(*SAME)
+@once(*SAME, tags.SERIES_NUMBER)
 def _series_key(header: Header) -> tuple:
-    return tuple(map(header.raw.get, SAME))
+    """What is equal within a series; where its UID was taken away, its number tells it from others."""
+    number = None if tags.text(header.raw.get(tags.SERIES_UID)) else header.raw.get(tags.SERIES_NUMBER)
+    return (*map(header.raw.get, SAME), number)
 
 
 def _by_geometry(frames: list[Frame]) -> list[list[Frame]]:

@@ -55,7 +55,13 @@ def load(
     shape = (slots[-1] + 1, rows, columns)
     wanted = _check_type(dtype, frames)
     if out is not None:
-        if out.shape != shape or not out.flags.c_contiguous or not out.flags.writeable or out.dtype not in TYPES:
+        if (
+            not isinstance(out, np.ndarray)
+            or out.shape != shape
+            or not out.flags.c_contiguous
+            or not out.flags.writeable
+            or out.dtype not in TYPES
+        ):
             raise ValueError(f"out must be a writeable C-ordered array {shape} of int16, float32 or float64.")
         if dtype is not None and out.dtype != wanted:
             raise ValueError(f"out is {out.dtype} but dtype asks for {wanted}.")

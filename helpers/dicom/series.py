@@ -176,16 +176,16 @@ def _with_filled(hu, slots: list[int], stack: Stack, findings, frames, padding) 
 
 
 def _meta(frame: Frame, stack: Stack) -> dict[str, Any]:
-    """Technical facts only: no name, number, date, UID or free text."""
-    raw = frame.header.raw.get
+    """Technical facts only: no name, number, date or UID; people write names into texts of the scanner too."""
+    raw, free = frame.header.raw.get, frame.header.free_text
     centres, widths = tags.numbers(raw(tags.WINDOW_CENTRE)), tags.numbers(raw(tags.WINDOW_WIDTH))
     meta = {
         "modality": tags.text(raw(tags.MODALITY)),
-        "manufacturer": tags.text(raw(tags.MANUFACTURER)),
-        "model": tags.text(raw(tags.MODEL)),
-        "kernel": tags.text(raw(tags.KERNEL)),
+        "manufacturer": free(tags.MANUFACTURER),
+        "model": free(tags.MODEL),
+        "kernel": free(tags.KERNEL),
         "kvp": tags.number(raw(tags.KVP)),
-        "body_part": tags.text(raw(tags.BODY_PART)),
+        "body_part": free(tags.BODY_PART),
         "patient_position": tags.text(raw(tags.PATIENT_POSITION)),
         "slice_thickness": tags.number(raw(tags.SLICE_THICKNESS)),
         "photometric": tags.text(raw(tags.PHOTOMETRIC)),

@@ -247,6 +247,13 @@ def two_patients_whose_slices_interleave(folder):
 
 
 @case
+def two_numbers_without_series_uid(folder):
+    tweaked(folder / "a", elsewhere(SeriesInstanceUID="", SeriesNumber=1))
+    change = elsewhere(SeriesInstanceUID="", SeriesNumber=2)
+    return Answer(tweaked(folder / "b", change, Series(origin=(-30, -20, 101.25))), error="2 series or parts")
+
+
+@case
 def two_studies_without_series_uid(folder):
     tweaked(folder / "a", elsewhere(SeriesInstanceUID=""))
     change = elsewhere(SeriesInstanceUID="", StudyInstanceUID=f"{ROOT}.88")
