@@ -170,7 +170,7 @@ def split_times(frames: list[Frame]) -> list[Group]:
             for part in split_times(members)
         ]
     places = _place_numbers(frames)
-    if len(np.unique(places)) == len(frames):
+    if places.max() == len(frames) - 1:  # no two in one plane
         return [Group(frames)]
     for tag, word in (*STRONG.items(), *WEAK.items()):
         parts: dict[str, list[int]] = defaultdict(list)
@@ -229,9 +229,9 @@ def _fits(parts: dict[str, list[int]], places: np.ndarray, complete: bool) -> bo
     A copy of a file is no second volume: two parts are never told apart by files of the same SOPInstanceUID, because
     equal objects have equal elements.
     """
-    everywhere = len(np.unique(places))
+    everywhere = places.max() + 1
     for members in parts.values():
-        here = len(np.unique(places[members]))
+        here = len(set(places[members].tolist()))
         if here < len(members) or (complete and here < everywhere):
             return False
     return True
