@@ -310,6 +310,8 @@ def test_names_of_old_discs_can_be_printed(tmp_path):
     volume = read_series(tmp_path / "a")
     shown = str(volume.meta) + str(volume.findings) + repr(scan_folder(tmp_path / "a").skipped)
     assert shown.encode("utf-8") and "udcf6" in shown and len(volume.hu) == 10
+    named = read_series([tmp_path / "a" / os.fsdecode(b"no\xfe.txt"), *folder.iterdir()])  # given one by one
+    assert "udcfe" in str(named.findings).encode("utf-8").decode() and len(named.hu) == 10
 
 
 @pytest.mark.parametrize(

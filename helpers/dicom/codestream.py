@@ -94,15 +94,13 @@ def irreversible(data: bytes) -> bool:
 
 def near_lossless(data: bytes) -> bool:
     """True when the first JPEG-LS stream in `data` allows errors: NEAR in its scan header (T.87 C.2.3) is not 0."""
-    position = data.find(b"\xff\xd8\xff") + 2
-    found = False
-    while position > 1 and data[position : position + 1] == b"\xff" and position + 4 < len(data):
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        found |= data[position + 1] == 0xF7
-        if data[position + 1] == 0xDA:
-            components = data[position + 4]
-            return found and data[position + 5 + 2 * components : position + 6 + 2 * components] not in (b"", b"\0")
-        position += 2 + length
+    start = data.find(b"\xff\xd8\xff")
+    jpeg_ls = False
+    for marker, position in _segments(memoryview(data)[start:] if start >= 0 else memoryview(b"")):
+        jpeg_ls = jpeg_ls or marker == 0xF7
+        if marker == 0xDA:
+            near = start + position + 5 + 2 * data[start + position + 4]
+            return jpeg_ls and data[near : near + 1] not in (b"", b"\0")
     return False
 
 
@@ -126,15 +124,21 @@ def picture_size(stream: memoryview) -> tuple[int, int] | None:
 
 
 def _frame_size(stream: memoryview) -> tuple[int, int] | None:
-    """From the frame header of JPEG or JPEG-LS: the marker segments are walked until one of them is it."""
-    position = 2
-    while position + 9 <= len(stream) and stream[position] == 0xFF:
-        marker = stream[position + 1]
+    """From the frame header of JPEG or JPEG-LS."""
+    for marker, position in _segments(stream):
         if marker in FRAME_MARKERS:
             size = bytes(stream[position + 5 : position + 9])
             return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+    return None
+
+
+def _segments(stream: memoryview) -> Iterator[tuple[int, int]]:
+    """(marker, offset) of the segments of JPEG or JPEG-LS before the coded data."""
+    position = 2
+    while position + 9 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
         if marker == 0xFF:  # fill byte
             position += 1
             continue
+        yield marker, position
         position += 2 + int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")
-    return None

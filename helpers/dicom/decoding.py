@@ -22,7 +22,7 @@ import numpy as np
 from helpers.dicom.frames import Broken, Frame, image_format
 from helpers.dicom.header import NATIVE, Header
 from helpers.dicom.pixels import decode
-from helpers.dicom.rescale import rescale_into, rescale_words, scale_of, unreadable
+from helpers.dicom.rescale import rescale_into, scale_of, unreadable
 from helpers.dicom.sources import Unreadable
 from helpers.dicom.worker import READY, receive, send
 
@@ -133,10 +133,7 @@ class Worker:
                 if not count:
                     raise Broken("the decoder crashed on these pixel data")
                 got += count
-            if same:
-                rescale_words(volume[slot], stored, *scale_of(frame))
-            else:
-                rescale_into(volume[slot], stored, *scale_of(frame))
+            rescale_into(volume[slot], stored, *scale_of(frame))
 
     def close(self) -> None:
         """End the process; what it still works on is not wanted."""

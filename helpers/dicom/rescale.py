@@ -12,6 +12,7 @@ from helpers.dicom.frames import Frame, image_format
 from helpers.dicom.header import Header, once
 from helpers.dicom.sources import Unreadable
 from helpers.findings import DicomSeriesError, Finding, plural, some
+from helpers.hounsfield import INT16
 
 
 def _names(frames: list[Frame], all_frames: list[Frame]) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", 
 ASKED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (80, 81, 90, 91, 201, 202, 203))
 
 
-LOWEST, HIGHEST = -(2**15), 2**15 - 1  # of int16; as plain numbers, for they are asked for in every slice
+LOWEST, HIGHEST = INT16.min, INT16.max
 
 
 class Overflow(Exception):

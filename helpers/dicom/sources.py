@@ -209,7 +209,7 @@ Skipped = list[tuple[str, str]]
 
 def _shown(name: str) -> str:
     """A file name that can be printed: bytes that are no UTF-8 (old discs) are written as \\udc.. codes."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _walk(folder: str, prefix: str, depth: int, entries: list[Entry], skipped: Skipped) -> None:
@@ -220,7 +220,7 @@ def _walk(folder: str, prefix: str, depth: int, entries: list[Entry], skipped: S
         skipped.append((prefix or ".", f"folder cannot be opened ({os.strerror(error.errno or 0)})"))
         return
     for child in children:
-        name = prefix + (child.name if child.name.isascii() else _shown(child.name))
+        name = prefix + _shown(child.name)
         try:
             if child.is_dir(follow_symlinks=False):
                 if depth > 64:
@@ -299,7 +299,7 @@ def list_entries(source: str | os.PathLike | Iterable[str | os.PathLike]) -> tup
         if path.is_dir():
             _walk(str(path), "", 0, entries, skipped)
         else:
-            _entry(path, path.name, entries, skipped)
+            _entry(path, _shown(path.name), entries, skipped)
         return entries, skipped
     paths = [Path(item) for item in source]
     names = [path.name for path in paths]
@@ -310,5 +310,5 @@ def list_entries(source: str | os.PathLike | Iterable[str | os.PathLike]) -> tup
         key = str(path)
         if key not in seen:  # the same path given twice is one file
             seen.add(key)
-            _entry(path, name, entries, skipped)
+            _entry(path, _shown(name), entries, skipped)
     return entries, skipped
