@@ -109,8 +109,13 @@ class CTVolume:
         return self.padding.mask(self.hu)
 
     def filled(self, hu: float = -1000) -> CTVolume:
-        """A copy in which everything outside the field has the value `hu`: air by default."""
+        """A copy in which everything outside the field has the value `hu`: air by default.
+
+        Raises ValueError for a value that the type of the volume cannot hold.
+        """
         values = self.hu.copy()
+        if values.dtype.kind == "i" and not (float(hu).is_integer() and abs(hu) <= np.iinfo(values.dtype).max):
+            raise ValueError(f"A volume of {values.dtype} holds whole numbers that fit into it, not {hu:g}.")
         if self.outside is not None:
             values[self.outside] = hu
         return replace(self, hu=values, padding=self.outside)

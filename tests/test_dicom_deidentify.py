@@ -179,6 +179,10 @@ def test_uids_depend_on_the_key_and_are_valid():
     ds = Dataset()
     ds.SOPClassUID = pydicom.uid.CTImageStorage
     assert deidentify(ds).SOPClassUID == pydicom.uid.CTImageStorage
+    ds = datasets(Series())[0]
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.113619.4.26"  # a maker's own class
+    clean = deidentify(ds)
+    assert clean.SOPClassUID == clean.file_meta.MediaStorageSOPClassUID != ds.SOPClassUID
 
 
 def test_says_what_was_done():

@@ -4,6 +4,7 @@ import gzip
 import os
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -330,3 +331,43 @@ def test_names_in_other_spellings_are_not_shown(name, text):
     for part in ("zebra", "quagga", "山田", "太郎", "müller", "mu\u0308ller", "jörg"):
         assert part not in shown
     assert tags.without_identity("Thorax_ZQ-4711", "", "ZQ-4711") == "Thorax_..."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("CT 20190312 Thorax", "CT ... Thorax"),
+        ("Thorax 2019-03-12", "Thorax ..."),
+        ("Lung, 12.3.2019", "Lung, ..."),
+        ("03/12/19 Lung", "... Lung"),
+        ("Chest_2019_03_12", "Chest_..."),
+        ("March 5th, 2019", "..."),
+        ("12Mar2019", "..."),
+        ("scan 12032019", "scan ..."),
+        ("Lung 1.25 mm B70f 512", "Lung 1.25 mm B70f 512"),
+        ("KIDNEY 0.6 10.10 v1.0.2", "KIDNEY 0.6 10.10 v1.0.2"),
+        ("MARCH 3 mm, Thorax 2019", "MARCH 3 mm, Thorax 2019"),
+        ("1990-2000", "1990-2000"),
+    ],
+)
+def test_dates_in_texts_are_not_shown(text, shown):
+    assert tags.without_identity(text, "", "") == shown
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "zero\0byte", "nowhere"])
+def test_names_that_no_file_has(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="does not exist; give a folder"):
+        scan_folder(tmp_path / name)
+    plain(tmp_path / "a")
+    volume = read_series([tmp_path / name, *(tmp_path / "a").iterdir()])
+    assert len(volume.hu) == 10 and "no such file" in str(volume.findings)
+
+
+def test_a_path_that_may_not_be_looked_at(tmp_path, monkeypatch):
+    def closed(path, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(PermissionError, match="series may not be looked at: the rights of a folder above forbid it"):
+        read_series(tmp_path / "series")
+    assert scan_folder([tmp_path / "series"]).skipped == [("series", "may not be looked at")]

@@ -59,6 +59,9 @@ def test_outside_is_filled_in_a_copy():
     built = CTVolume(built.hu, built.affine, padding=mask)
     assert built.filled(-1000).hu[0, 0, 0] == -1000 and built.hu[0, 0, 0] == 0
     assert built.filled().hu.dtype == np.int16
+    for wrong in (-1000.6, 1e9, np.nan, -np.inf):
+        with pytest.raises(ValueError, match="whole numbers that fit"):
+            built.filled(wrong)
 
 
 @pytest.mark.parametrize("index", [None, 0, 3])

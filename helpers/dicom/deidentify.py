@@ -226,11 +226,11 @@ def _as_file(original: Dataset, clean: Dataset) -> Dataset:
     if meta is None:
         return clean
     new = FileMetaDataset()
-    for keyword in ("TransferSyntaxUID", "MediaStorageSOPClassUID"):
-        if keyword in meta:
-            setattr(new, keyword, meta[keyword].value)
-    if "SOPInstanceUID" in clean:
-        new.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
+    if "TransferSyntaxUID" in meta:
+        new.TransferSyntaxUID = meta.TransferSyntaxUID
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if keyword in clean:
+            setattr(new, f"MediaStorage{keyword}", clean[keyword].value)
     implicit, little = original.original_encoding if isinstance(original, FileDataset) else (None, None)
     copy = FileDataset(None, clean, preamble=b"\0" * 128, file_meta=new)
     copy.set_original_encoding(implicit, little, clean.get("SpecificCharacterSet"))

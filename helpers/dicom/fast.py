@@ -18,10 +18,19 @@ from helpers.dicom import tags
 from helpers.dicom.frames import Broken, Frame
 from helpers.dicom.header import Header, Shared, once, read_slowly
 from helpers.dicom.sources import Entry, FileEntry
-from helpers.dicom.walk import LONG, PIXEL_TAGS, Element, Puzzling, file_meta, find_start, walk
+from helpers.dicom.walk import (
+    IMPLICIT_LE,
+    LONG,
+    PIXEL_TAGS,
+    PLAIN,
+    Element,
+    Puzzling,
+    file_meta,
+    find_start,
+    true_syntax,
+    walk,
+)
 
-IMPLICIT_LE, EXPLICIT_LE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
-PLAIN = frozenset({IMPLICIT_LE, EXPLICIT_LE})
 # Read by pydicom from the first byte on: their data sets are not little endian or not to be read as they stand.
 FOREIGN = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"})
 HEADS = (8 << 10, 64 << 10, 1 << 20, 16 << 20)
@@ -78,6 +87,7 @@ class Template:
         self.tail = run
         self.shared = Shared(frozenset(self.elements[k].tag for k in self.changing))
         self.odd = any(self.elements[k].vr not in (b"", *expected_vr(self.elements[k].tag)) for k in self.changing)
+        self.odd |= tags.TRANSFER_SYNTAX in self.shared.changing  # it would then be that of the first file for all
 
     def match(self, data: bytes, entry: Entry, size: int) -> Header | None:
         """The header of another file, or None where it differs in more than the values of the changing elements."""
@@ -176,6 +186,7 @@ class Reader:
                 data, size = entry.head(count)
             try:
                 syntax, elements, body = file_meta(data, start)
+                syntax = true_syntax(syntax, data, body)
                 if syntax in FOREIGN or not syntax:
                     break
                 elements = elements + walk(data, body, syntax != IMPLICIT_LE)

@@ -22,7 +22,7 @@ from pydicom.uid import (
 
 from helpers.dicom import tags
 from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Broken, Entry
-from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start
+from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start, true_syntax
 
 NATIVE = (
     str(ImplicitVRLittleEndian),
@@ -165,7 +165,8 @@ def read_slowly(entry: Entry) -> Header:
         syntax, meta, body = file_meta(content, start)
     except Puzzling:
         raise Broken("damaged: the file meta information cannot be read") from None
-    media = {e.tag: content[e.start : e.start + e.length] for e in meta if e.tag == tags.MEDIA_CLASS}
+    media = {e.tag: content[e.start : e.start + e.length] for e in meta if e.tag in tags.WANTED}
+    syntax = true_syntax(syntax, content, body)
     header = Header(entry, media, syntax, size)
     if syntax == DeflatedExplicitVRLittleEndian:
         header.inflated = content = inflate(entry.read(body, size))
@@ -173,7 +174,7 @@ def read_slowly(entry: Entry) -> Header:
     dataset, position = _parse(content, force=start <= 0)
     _collect(dataset, header.raw)
     header.syntax = syntax or _guess_syntax(dataset)
-    _find_pixels(header, content, position, dataset)
+    _find_pixels(header, content, position)
     if header.raw.keys() & {tags.FRAMES} or dataset.keys() & {tags.FRAME_GROUPS, tags.SHARED_GROUPS}:
         header.dataset = dataset
     return header
@@ -217,10 +218,10 @@ def _collect(dataset: pydicom.Dataset, raw: dict[int, bytes]) -> None:
             raw[tags.PADDING_VR] = vr.encode()
 
 
-def _find_pixels(header: Header, content: bytes, position: int, dataset: pydicom.Dataset) -> None:
+def _find_pixels(header: Header, content: bytes, position: int) -> None:
     """Tag, offset and length of the pixel element that stands at `position`, if there is one."""
-    implicit, little = dataset.original_encoding
-    order = "little" if little else "big"
+    implicit = header.syntax == ImplicitVRLittleEndian
+    order = "big" if header.syntax == ExplicitVRBigEndian else "little"
     piece = content[position : position + 12]
     if len(piece) < 8:
         return

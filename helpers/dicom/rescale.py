@@ -32,6 +32,7 @@ class Facts(NamedTuple):
     table: bool
     inverted: bool
     lossy: bool
+    other_syntax: bool
     other_sign: bool
 
 
@@ -43,7 +44,7 @@ def _frame_facts(frame: Frame) -> Facts:
     return facts._replace(rescale_type=own) if own else facts
 
 
-@once(tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY)
+@once(tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY, tags.TRANSFER_SYNTAX)
 def _facts(header: Header) -> Facts:
     raw = header.raw.get
     return Facts(
@@ -51,6 +52,7 @@ def _facts(header: Header) -> Facts:
         tags.MODALITY_LUT in header.raw,
         tags.text(raw(tags.PHOTOMETRIC)) == "MONOCHROME1",
         tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES,
+        tags.text(raw(tags.TRANSFER_SYNTAX)) not in ("", header.syntax),
         False,
     )
 
@@ -125,6 +127,12 @@ SENTENCES = (
         "sign",
         "other_sign",
         "where PixelRepresentation and the JPEG 2000 picture disagree about the sign; the former was taken.",
+    ),
+    (
+        "syntax",
+        "other_syntax",
+        "where the data set is written implicitly and the file meta information says explicitly, or the other way "
+        "round; it was read as it is written.",
     ),
     ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
 )

@@ -16,7 +16,7 @@ from helpers.dicom.groups import Group, contrast_findings, group
 from helpers.dicom.header import Header
 from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
-from helpers.dicom.sources import Entry, Unreadable, list_entries, stay_open
+from helpers.dicom.sources import Entry, Unreadable, check_exists, list_entries, stay_open
 from helpers.dicom.stack import Stack, arrange
 from helpers.findings import Finding
 
@@ -118,14 +118,10 @@ def scan_folder(path: Source) -> SeriesList:
     """Every series below a folder, in a zip archive or in a list of files; headers only, sub-folders included.
 
     Never raises for what a file holds: what is no slice of a volume is in `.skipped` with its reason.
-    Raises FileNotFoundError when the path itself does not exist.
+    Raises FileNotFoundError when the path itself does not exist, PermissionError when it may not be looked at.
     """
-    if (
-        isinstance(path, str | os.PathLike)
-        and not Path(path).exists()
-        and not any(p.is_file() for p in Path(path).parents)
-    ):
-        raise FileNotFoundError(f"{Path(path).name} does not exist; give a folder, a zip archive or a DICOM file.")
+    if isinstance(path, str | os.PathLike):
+        check_exists(Path(path))
     entries, unread = list_entries(path)
     skips = [Skip(name, reason) for name, reason in unread]
     frames: list[Frame] = []

@@ -260,12 +260,34 @@ def _add_zip(path: str, prefix: str, entries: list[Entry], skipped: Skipped) -> 
             skipped.append((prefix + info.filename, str(error)))
 
 
+def check_exists(path: Path) -> None:
+    """Raises FileNotFoundError or PermissionError, in a sentence, when there is neither such a file nor such a member
+    of an archive, or when it may not be looked at.
+    """
+    try:
+        path.stat()
+    except PermissionError:
+        raise PermissionError(f"{path.name} may not be looked at: the rights of a folder above forbid it.") from None
+    except (OSError, ValueError):  # a name that is too long, or that no file can have
+        if _archive_of(path) is None:
+            text = f"{_shown(path.name)} does not exist; give a folder, a zip archive or a DICOM file."
+            raise FileNotFoundError(text) from None
+
+
+def _archive_of(path: Path) -> Path | None:
+    """The file above a path that leads into it."""
+    return next((parent for parent in path.parents if os.path.isfile(parent)), None)  # noqa: PTH113 (never raises)
+
+
 def _entry(path: Path, name: str, entries: list[Entry], skipped: Skipped) -> None:
     """One named file, or a member of an archive, appended to `entries`."""
     try:
         mode = path.stat().st_mode
-    except OSError:
-        archive = next((parent for parent in path.parents if parent.is_file()), None)
+    except PermissionError:
+        skipped.append((name, "may not be looked at"))
+        return
+    except (OSError, ValueError):
+        archive = _archive_of(path)
         if archive is None:
             skipped.append((name, "no such file"))
             return

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 import numpy as np
 
 from helpers.dicom import tags
-from helpers.dicom.frames import Frame
+from helpers.dicom.frames import Frame, image_format
 from helpers.findings import Finding, plural, some
 
 SAME_PLACE = 1e-3  # mm: two slices nearer than this lie at the same position
@@ -86,6 +86,7 @@ def arrange(frames: list[Frame]) -> Stack:
     else:
         _note_steps(stack, positions, steps)
         _note_line(stack, positions, min(_spacing(frames[0])))
+        _note_planes(stack)
     if frames[0].geometry.spacing is None:
         stack.findings.append(Finding("no_geometry", "PixelSpacing is absent: 1 mm is put in its place."))
     return stack
@@ -181,7 +182,8 @@ def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
         names = tuple(stack.places[k + 1][0].name for k in uneven)
         text = (
             f"Slice distances run from {steps.min():.4g} to {steps.max():.4g} mm; "
-            f"{plural(len(uneven), 'step')} differ from the usual {base:.4g} mm, the first before {names[0]}."
+            f"{plural(len(uneven), 'step')} differ{'s' * (len(uneven) == 1)} from the usual {base:.4g} mm, the first "
+            f"before {names[0]}."
         )
         far = off[uneven].max() > 0.1 * base or (times[uneven] > 1).any()
         (stack.gaps if far else stack.findings).append(Finding("uneven_spacing", text, names))
@@ -250,3 +252,22 @@ def _note_line(stack: Stack, positions: np.ndarray, pixel: float) -> None:
         (stack.blocking if off[worst] > 0.5 * pixel else stack.findings).append(
             Finding("uneven_spacing", text, (name,))
         )
+
+
+def _note_planes(stack: Stack) -> None:
+    """Slices turned or scaled a little differently: all are taken for parallel and alike, as the first one is."""
+    planes = {id(frame.geometry): frame for frame in stack.frames}  # most share one object
+    if len(planes) == 1:
+        return
+    rows, columns, *_ = image_format(stack.places[0][0].header)
+    corners = np.array([[rows - 1, 0], [0, columns - 1], [rows - 1, columns - 1]])
+    found = [corners @ _affine(frame, np.zeros(3), np.zeros(3))[:3, 1:3].T for frame in planes.values()]
+    off = np.array([np.linalg.norm(own - found[0], axis=1).max() for own in found])
+    worst = int(np.argmax(off))
+    if off[worst] > max(0.1 * min(_spacing(stack.places[0][0])), 0.01):
+        name = list(planes.values())[worst].name
+        text = (
+            f"Orientation or pixel spacing differ a little between slices; those of the first were taken for all: a "
+            f"corner of {name} is {off[worst]:.2g} mm away from there."
+        )
+        stack.findings.append(Finding("uneven_planes", text, (name,)))

@@ -107,6 +107,20 @@ WANTED = NUMBERS | frozenset(
 )  # fmt: skip
 SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
 
+# A day, or a month of a year, as people write them: 20190312, 2019-03-12, 2019-03, 12.3.2019, 03/12/19, 12 Mar 2019.
+DATE = re.compile(
+    r"""(?<![\d.])(?:
+      (?:19|20)\d\d ([-./_ ]?) (?:0[1-9]|1[0-2]) \1 (?:0[1-9]|[12]\d|3[01])
+    | (?:19|20)\d\d [-./_] (?:0?[1-9]|1[0-2]) (?:[-./_] (?:0?[1-9]|[12]\d|3[01]))?
+    | (?:0?[1-9]|[12]\d|3[01]) ([-./_ ]) (?:0?[1-9]|[12]\d|3[01]) \2 (?:19|20)\d\d
+    | (?:0[1-9]|[12]\d|3[01]) ([-./]) (?:0[1-9]|[12]\d|3[01]) \3 \d\d
+    | (?:(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|\.)?[-./_ ]*)?
+      (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-./_, ]*
+      (?:(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?[-./_, ]+)? (?:19|20)\d\d
+    | (?:0[1-9]|[12]\d|3[01]) (?:0[1-9]|1[0-2]) (?:19|20)\d\d
+    )(?![\d]|\.\d)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 # Several values of a code string, or a generous description; longer ones are damage.
 LONGEST_TEXT = 256
 BINARY_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
@@ -186,10 +200,11 @@ def decoded(value: bytes | None, character_set: bytes | None) -> str:
 
 
 def without_identity(shown: str, name: str, number: str) -> str:
-    """A free text without the patient's name and number, which some people write into it too.
+    """A free text without the patient's name and number, and without dates, which some people write into it too.
 
     All parts of the name go where the family name stands; a given name alone may be a word of its own.
     """
+    shown = DATE.sub("...", shown)
     shown, words = unicodedata.normalize("NFC", shown), [number] if len(number) > 3 else []
     for group in unicodedata.normalize("NFC", name).split("="):  # in letters, in characters, as it is spoken (PS3.5)
         parts = [part for part in re.split(r"[\^\s,]+", group) if len(part) > 1 + part.isascii()]

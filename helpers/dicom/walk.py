@@ -13,6 +13,8 @@ from typing import NamedTuple
 from helpers.dicom import tags
 from helpers.dicom.sources import Unreadable
 
+IMPLICIT_LE, EXPLICIT_LE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+PLAIN = frozenset({IMPLICIT_LE, EXPLICIT_LE})
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 # Value representations with a two-byte length; all others have two reserved bytes and a four-byte length.
@@ -76,6 +78,15 @@ def file_meta(data: bytes, start: int) -> tuple[str, list[Element], int]:
     if position > len(data):
         raise Puzzling
     return syntax, elements, position
+
+
+def true_syntax(syntax: str, data: bytes, body: int) -> str:
+    """The transfer syntax a plain data set is written in, whatever the file meta information says: implicit elements
+    have no value representation behind the first tag, and the length of a first element never looks like one.
+    """
+    if syntax not in PLAIN or len(data) < body + 8:
+        return syntax
+    return EXPLICIT_LE if data[body + 4 : body + 6] in SHORT | LONG else IMPLICIT_LE
 
 
 def _skip_sequence(data: bytes, position: int, explicit: bool, depth: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
@@ -134,6 +135,35 @@ def unknown_syntax(folder):
 @case
 def lossy_flag(folder):
     return Answer(tweaked(folder, lambda ds, k: setattr(ds, "LossyImageCompression", "01")), found("lossy"))
+
+
+def _other_meta(folder: Path, written: str, told: str, first: int = 0) -> Answer:
+    """Files from `first` on whose meta information names another syntax than their data set is written in."""
+    series = _saved_as(folder, written)
+    for k in range(first, SLICES):
+        path = folder / name(k)
+        path.write_bytes(path.read_bytes().replace(_syntax_element(written), _syntax_element(told), 1))
+    return Answer(series, found("syntax"))
+
+
+def _syntax_element(uid: str) -> bytes:
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    return b"\x02\x00\x10\x00UI" + len(value).to_bytes(2, "little") + value
+
+
+@case
+def implicit_under_explicit_meta(folder):
+    return _other_meta(folder, ImplicitVRLittleEndian, ExplicitVRLittleEndian)
+
+
+@case
+def explicit_under_implicit_meta(folder):
+    return _other_meta(folder, ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+
+@case
+def some_files_under_another_meta(folder):
+    return _other_meta(folder, ExplicitVRLittleEndian, ImplicitVRLittleEndian, first=6)
 
 
 @case

@@ -69,6 +69,28 @@ def normal_points_to_the_feet(folder):
 
 
 @case
+def planes_a_little_askew(folder):
+    """Within what counts as parallel, yet a corner is a tenth of a millimetre off: to be said."""
+
+    def change(ds, k):
+        angle = 0.0 if k < 5 else 0.0009
+        ds.ImageOrientationPatient = [
+            f"{v:.9g}" for v in (np.cos(angle), np.sin(angle), 0, -np.sin(angle), np.cos(angle), 0)
+        ]
+
+    large = Series(stored=picture(rows=80, columns=100), spacing=(1.6, 1.4))
+    return Answer(tweaked(folder, change, large), found("uneven_planes"))
+
+
+@case
+def rounding_of_the_orientation(folder):
+    def change(ds, k):
+        ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"] if k % 2 else ["1", "1e-5", "0", "-1e-5", "1", "0"]
+
+    return Answer(tweaked(folder, change))
+
+
+@case
 def overlapping_slices(folder):
     return Answer(tweaked(folder, lambda ds, k: setattr(ds, "SliceThickness", "5")))
 
