@@ -167,6 +167,16 @@ def some_files_under_another_meta(folder):
 
 
 @case
+def an_unknown_syntax_behind_two_known_ones(folder):
+    series = plain(folder)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        told = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, "1.2.840.10008.1.2.9")[min(number // 2, 2)]
+        element = _syntax_element(ExplicitVRLittleEndian)
+        path.write_bytes(path.read_bytes().replace(element, _syntax_element(told), 1))
+    return Answer(series, error="decoder")
+
+
+@case
 def no_preamble(folder):
     series = plain(folder)
     for path in folder.iterdir():
