@@ -20,16 +20,16 @@ def compressed(folder, syntax):
 def eager(monkeypatch):
     """Processes even for these small series; this one leaves all the work to them."""
     monkeypatch.setattr(decoding, "WORTH_A_PROCESS", 0.0)
-    monkeypatch.setattr(decoding, "_here", lambda volume, job: pytest.fail("not by a worker"))
+    monkeypatch.setattr(decoding, "_here", lambda *_: pytest.fail("not by a worker"))
     real = decoding._by_processes
 
-    def waiting(volume, jobs, workers):
+    def waiting(volume, jobs, workers, unclean):
         # One more than asked for, and none here: the queue is emptied only by workers.
         worker = decoding.Worker()
         todo, done = decoding.queue.SimpleQueue(), decoding.queue.SimpleQueue()
         for job in jobs:
             todo.put(job)
-        decoding._serve(worker, volume, todo, done, decoding.threading.Event())
+        decoding._serve(worker, volume, unclean, todo, done, decoding.threading.Event())
         worker.close()
         while not done.empty():
             result = done.get()

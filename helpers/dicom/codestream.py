@@ -6,58 +6,70 @@ bytes that matter are few: SOF of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from helpers.dicom.sources import Broken
+from helpers.findings import plural
 
 END = b"\xff\xd9"
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+MOST_ITEMS = 200_000  # fragments of one file
+Read = Callable[[int, int], bytes]  # (offset, count) -> bytes of the pixel element
+Span = tuple[int, int]  # offset and length in it
 # Start-of-frame markers: baseline, extended, lossless and so on (not DHT C4, JPG C8, DAC CC), and JPEG-LS.
 FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
 
 
-def fragments(data: bytes) -> Iterator[memoryview]:
+def items(read: Read) -> list[Span]:
     """The items of compressed pixel data (PS3.5 section A.4), offset table first; Broken where the chain is cut."""
-    position, view = 0, memoryview(data)
-    while data[position : position + 4] == ITEM:
-        length = int.from_bytes(data[position + 4 : position + 8], "little")
-        if position + 8 + length > len(data):
-            break
-        yield view[position + 8 : position + 8 + length]
+    position, found = 0, []
+    head = read(0, 8)
+    while head[:4] == ITEM and len(found) <= MOST_ITEMS:
+        length = int.from_bytes(head[4:], "little")
+        found.append((position + 8, length))
         position += 8 + length
-    if data[position : position + 4] != DELIMITER:
+        head = read(position, 8)
+    if head[:4] != DELIMITER:
         raise Broken("truncated: the end of the compressed pixel data is missing")
+    return found
 
 
-def check(data: bytes, rows: int, columns: int) -> None:
-    """Raises Broken when a code stream has another size than `rows` x `columns`, or is cut; or the chain of items is.
+def pictures(read: Read, count: int) -> list[list[Span]]:
+    """Where the fragments of each of `count` compressed pictures lie. Raises Broken when there are more or fewer.
+
+    One fragment each, or the fragments from one beginning of a code stream to the next. The offset table is not needed
+    for that: frames lie in their order, and tables that contradict it are wrong.
+    """
+    fragments = [span for span in items(read)[1:] if span[1]]
+    if len(fragments) == count:
+        return [[span] for span in fragments]
+    found: list[list[Span]] = []
+    for start, length in fragments:
+        if not found or picture_size(memoryview(read(start, min(length, 1 << 12)))) is not None:
+            found.append([])
+        found[-1].append((start, length))
+    if len(found) != count:
+        raise Broken(f"{len(fragments)} pieces of compressed data that do not make up {plural(count, 'frame')}")
+    return found
+
+
+def check(stream: memoryview, rows: int, columns: int) -> None:
+    """Raises Broken when a code stream has another size than `rows` x `columns`, or does not end with its end marker,
+    or lacks bytes on the way.
 
     Decoders fill what is cut off with something likely and say nothing, so the end is looked for here.
     """
-    stream: list[memoryview] = []
-    for fragment in fragments(data):
-        size = picture_size(fragment)
-        if size is not None:
-            check_end(stream)
-            stream = []
-            if size != (rows, columns):
-                found = f"{size[0]} x {size[1]}"
-                raise Broken(f"the compressed picture is {found} where Rows and Columns say {rows} x {columns}")
-        if size is not None or stream:
-            stream.append(fragment)
-    check_end(stream)
-
-
-def check_end(stream: list[memoryview]) -> None:
-    """Raises Broken when the fragments of one picture do not end with its end marker, or lack bytes on the way."""
-    if not stream:
+    size = picture_size(stream)
+    if size is None:
         return
+    if size != (rows, columns):
+        found = f"{size[0]} x {size[1]}"
+        raise Broken(f"the compressed picture is {found} where Rows and Columns say {rows} x {columns}")
     # Coded data never hold this marker; behind it stands the padding to an even length, whatever byte that is.
-    if END not in bytes(stream[-1][-16:]):
+    if END not in bytes(stream[-16:]):
         raise Broken("truncated: the compressed picture has no end")
-    if stream[0][:2] == b"\xff\x4f":
-        whole = stream[0] if len(stream) == 1 else memoryview(b"".join(stream))
-        check_tiles(whole)
+    if stream[:2] == b"\xff\x4f":
+        check_tiles(stream)
 
 
 def check_tiles(stream: memoryview) -> None:

@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.dicom.frames import Broken, Frame, image_format
+from helpers.dicom.fast import tidy
+from helpers.dicom.frames import Broken, Frame, frame_count, image_format, stored_range
 from helpers.dicom.header import NATIVE, Header
-from helpers.dicom.pixels import decode
+from helpers.dicom.pixels import decode, frame_spans
 from helpers.dicom.rescale import rescale_into, scale_of, unreadable
 from helpers.dicom.sources import Unreadable
 from helpers.dicom.worker import READY, receive, send
+from helpers.findings import DicomSeriesError
 
 Pairs = list[tuple[Frame, int]]
 # Seconds of decoding below which processes do not pay: each costs a second of processor time to start.
@@ -34,26 +36,42 @@ NANOSECONDS = {"5": 12, "4.57": 30, "4.70": 30, "4.80": 30, "4.81": 30}
 AHEAD = 2  # jobs a worker has at hand, so that it need not wait for this process between them
 
 
-def decoded_slices(volume: np.ndarray, pairs: Pairs, workers: int = 1) -> Iterator[int]:
-    """Decode frames into their slots of `volume` as HU; yields the slot of each slice when it is done."""
+def decoded_slices(volume: np.ndarray, pairs: Pairs, workers: int, unclean: list[str]) -> Iterator[int]:
+    """Decode frames into their slots of `volume` as HU; yields the slot of each slice when it is done.
+
+    unclean: gets the names of slices in which bits above BitsStored had to be removed.
+    """
     jobs = _jobs(pairs)
     compressed = [job for job in jobs if job[0][0].header.syntax not in NATIVE]
     if workers > 1 and _seconds(compressed) > WORTH_A_PROCESS:
-        yield from _by_processes(volume, compressed, workers)
+        yield from _by_processes(volume, compressed, workers, unclean)
         jobs = [job for job in jobs if job[0][0].header.syntax in NATIVE]
     for job in jobs:
-        yield from _here(volume, job)
+        yield from _here(volume, job, unclean)
 
 
-def _here(volume: np.ndarray, job: Pairs) -> Iterator[int]:
+def _here(volume: np.ndarray, job: Pairs, unclean: list[str]) -> Iterator[int]:
     """Decode one job in this process."""
     try:
         arrays = decode(job[0][0].header, [frame.index for frame, _ in job])
     except Unreadable as error:
-        raise unreadable(job[0][0], error) from None
+        raise _refused(job, error) from None
     for (frame, slot), stored in zip(job, arrays):
-        rescale_into(volume[slot], stored, *scale_of(frame))
+        _put(volume[slot], frame, stored, unclean)
         yield slot
+
+
+def _put(target: np.ndarray, frame: Frame, stored: np.ndarray, unclean: list[str]) -> None:
+    """HU of decoded values into their slice."""
+    values, dirty = tidy(stored[None], *stored_range(frame.header))
+    unclean += [frame.name for _ in dirty]
+    rescale_into(target, values[0], *scale_of(frame))
+
+
+def _refused(job: Pairs, error: Unreadable) -> DicomSeriesError:
+    """The error of the frame that it is about."""
+    index = getattr(error, "index", None)
+    return unreadable(next((frame for frame, _ in job if frame.index == index), job[0][0]), error)
 
 
 def _cost(syntax: str) -> int:
@@ -107,14 +125,15 @@ class Worker:
             return False
 
     def submit(self, job: Pairs) -> None:
-        """Send one job."""
+        """Send one job. Raises Broken for a file whose compressed frames cannot be told apart."""
         h = job[0][0].header
         lean = Header(h.entry, h.raw, h.syntax, h.size, h.pixel_offset, h.pixel_length, h.pixel_tag, h.pixel_vr)
         lean.inflated = h.inflated
+        lean.spans = frame_spans(h) if frame_count(h) > 1 else None
         with contextlib.suppress(OSError):  # a dead process is noticed when its answer does not come
             send(self.process.stdin, pickle.dumps((lean, [frame.index for frame, _ in job])))
 
-    def collect(self, volume: np.ndarray, job: Pairs) -> None:
+    def collect(self, volume: np.ndarray, job: Pairs, unclean: list[str]) -> None:
         """Put the answer to the oldest job into its slots. Raises Unreadable with the reason, or Overflow."""
         rows, columns, *_ = image_format(job[0][0].header)
         try:
@@ -133,7 +152,7 @@ class Worker:
                 if not count:
                     raise Broken("the decoder crashed on these pixel data")
                 got += count
-            rescale_into(volume[slot], stored, *scale_of(frame))
+            _put(volume[slot], frame, stored, unclean)
 
     def close(self) -> None:
         """End the process; what it still works on is not wanted."""
@@ -145,7 +164,12 @@ class Worker:
 
 
 def _serve(
-    worker: Worker, volume: np.ndarray, todo: queue.SimpleQueue, done: queue.SimpleQueue, started: threading.Event
+    worker: Worker,
+    volume: np.ndarray,
+    unclean: list[str],
+    todo: queue.SimpleQueue,
+    done: queue.SimpleQueue,
+    started: threading.Event,
 ) -> None:
     """Feed one worker until there are no jobs left. Runs in a thread; errors travel through `done`."""
     if not worker.ready():
@@ -160,16 +184,16 @@ def _serve(
                     worker.submit(waiting[-1])
             if not waiting:
                 return
-            worker.collect(volume, waiting[0])
+            worker.collect(volume, waiting[0], unclean)
             for _, slot in waiting.popleft():
                 done.put(slot)
     except Unreadable as error:
-        done.put(unreadable(waiting[0][0][0], error))
+        done.put(_refused(waiting[0], error))
     except Exception as error:
         done.put(error)
 
 
-def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int) -> Iterator[int]:
+def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int, unclean: list[str]) -> Iterator[int]:
     """`workers` processes decode; until the first of them has started, this one does.
 
     Not both at once: a decoder keeps the interpreter to itself, and the threads that serve the workers would wait.
@@ -184,14 +208,15 @@ def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int) -> Iterat
         for _ in range(min(workers, len(jobs))):
             helpers.append(Worker())
     threads = [
-        threading.Thread(target=_serve, args=(helper, volume, todo, done, started), daemon=True) for helper in helpers
+        threading.Thread(target=_serve, args=(helper, volume, unclean, todo, done, started), daemon=True)
+        for helper in helpers
     ]
     for thread in threads:
         thread.start()
     left = sum(map(len, jobs))
     try:
         while left:
-            for result in _next_results(volume, todo, done, started):
+            for result in _next_results(volume, unclean, todo, done, started):
                 if isinstance(result, Exception):
                     raise result
                 left -= 1
@@ -203,9 +228,11 @@ def _by_processes(volume: np.ndarray, jobs: list[Pairs], workers: int) -> Iterat
             thread.join()
 
 
-def _next_results(volume, todo: queue.SimpleQueue, done: queue.SimpleQueue, started: threading.Event) -> Iterator:
+def _next_results(
+    volume: np.ndarray, unclean: list[str], todo: queue.SimpleQueue, done: queue.SimpleQueue, started: threading.Event
+) -> Iterator:
     """Slots that are done, or an error: of a job decoded here while no worker has started, else of the workers."""
     if not started.is_set():
         with contextlib.suppress(queue.Empty):
-            return _here(volume, todo.get_nowait())
+            return _here(volume, todo.get_nowait(), unclean)
     return iter((done.get(),))

@@ -244,16 +244,17 @@ def read_direct(frame: Frame, slot: np.ndarray) -> None:
 
 
 def tidy(words: np.ndarray, low: int, high: int) -> tuple[np.ndarray, list[int]]:
-    """The stored values in raw 16-bit words of some slices: (view of the right sign, slices with bits to clean).
+    """The stored values of some slices: (view of the right sign, slices with bits to clean).
 
-    low, high: the ends of `stored_range`. Bits above BitsStored are removed in place and the sign bit is spread, as
-    pydicom does.
+    words: (slices, rows, columns) raw words. low, high: the ends of `stored_range`. Bits above BitsStored are removed
+    in place and the sign bit is spread, as pydicom does.
     """
-    values = words if low else words.view(np.uint16)
-    if high - low == 0xFFFF or _within(values, low, high):
+    values = words.view(words.dtype.str.replace("u" if low else "i", "i" if low else "u"))
+    bits = 8 * values.itemsize
+    if high - low == (1 << bits) - 1 or _within(values, low, high):
         return values, []
     unclean = [k for k, one in enumerate(values) if not _within(one, low, high)]
-    unused = 16 - (high - low).bit_length()
+    unused = bits - (high - low).bit_length()
     np.left_shift(values, unused, out=values)
     np.right_shift(values, unused, out=values)
     return values, unclean

@@ -33,10 +33,14 @@ MAX_COMPRESSION = 1000
 
 
 class Geometry(NamedTuple):
-    """What slices of a stack share: direction cosines along a row and down a column, (row, column) spacing in mm."""
+    """What slices of a stack share: direction cosines along a row and down a column, (row, column) spacing in mm.
+
+    bent: how far the two directions had to be moved to be perpendicular unit vectors, in mm per mm.
+    """
 
     orientation: tuple[float, ...] | None
     spacing: tuple[float, float] | None
+    bent: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -69,18 +73,17 @@ class Mosaic(Unreadable):
     """Many slices tiled into one picture."""
 
 
-@lru_cache(maxsize=4096)
-def orientation_of(value: bytes | None) -> tuple[float, ...] | None:
-    """Six direction cosines, made exactly perpendicular unit vectors; None when absent; Broken when impossible."""
-    found = tags.stated(value, "ImageOrientationPatient")
-    if not found:
-        return None
-    if len(found) != 6:
+def geometry_of(cosines: tuple[float, ...] | None, spacing: tuple[float, float] | None) -> Geometry:
+    """From six direction cosines, made exactly perpendicular unit vectors; Broken when that is impossible."""
+    if not cosines:
+        return Geometry(None, spacing)
+    if len(cosines) != 6:
         raise Broken("ImageOrientationPatient has not six numbers")
-    return tidy_orientation(found)
+    tidied = _tidy_orientation(cosines)
+    return Geometry(tidied, spacing, (math.dist(cosines[:3], tidied[:3]), math.dist(cosines[3:], tidied[3:])))
 
 
-def tidy_orientation(cosines) -> tuple[float, ...]:
+def _tidy_orientation(cosines: tuple[float, ...]) -> tuple[float, ...]:
     row, column = cosines[:3], cosines[3:]
     lengths = math.sqrt(sum(c * c for c in row)), math.sqrt(sum(c * c for c in column))
     if max(abs(length - 1) for length in lengths) > 0.01:
@@ -107,7 +110,7 @@ def spacing_of(value: bytes | None) -> tuple[float, float] | None:
 
 @lru_cache(maxsize=4096)
 def _geometry(orientation: bytes | None, spacing: bytes | None) -> Geometry:
-    return Geometry(orientation_of(orientation), spacing_of(spacing))
+    return geometry_of(tags.stated(orientation, "ImageOrientationPatient"), spacing_of(spacing))
 
 
 def position_of(value: bytes | None) -> tuple[float, float, float] | None:

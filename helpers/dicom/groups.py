@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -44,9 +45,21 @@ COMMON = {
     tags.MANUFACTURER: "manufacturer",
     tags.MODEL: "scanner model",
     tags.SERIES_DESCRIPTION: "description",
+    tags.CONTRAST_AGENT: "contrast agent",
 }
 # Slices of different ones are no volume, whatever their series UID says (some de-identifiers give one to all).
-APART = {tags.PATIENT_ID: "patient", tags.STUDY_UID: "study", tags.FRAME_OF_REFERENCE: "frame of reference"}
+APART = {
+    tags.PATIENT_ID: "patient",
+    tags.STUDY_UID: "study",
+    tags.FRAME_OF_REFERENCE: "frame of reference",
+    tags.SERIES_NUMBER: "series number",
+}
+# What tells two scans of one kind apart; where their slices lie between one another, that is worth a word.
+TURNS = {
+    tags.ACQUISITION_NUMBER: "acquisition number",
+    tags.ACQUISITION_TIME: "acquisition time",
+    tags.TRIGGER_TIME: "trigger time",
+}
 
 
 @dataclass
@@ -62,7 +75,7 @@ def group(frames: list[Frame]) -> list[Group]:
     """All groups, in the order in which their first frame came."""
     by_text: dict[tuple, list[Frame]] = defaultdict(list)
     for frame in frames:
-        by_text[_series_key(frame.header)].append(frame)
+        by_text[_series_key(frame.header), frame.labels and frame.labels[tags.KERNEL]].append(frame)
     groups = [
         part
         for same in by_text.values()
@@ -189,14 +202,28 @@ def contrast_findings(frames: list[Frame]) -> list[Finding]:
     """Slices of several times, echoes or scanners that share no position: one volume, but not one kind of slices."""
     findings = []
     looks = {
-        _looks(frame.header) if not frame.labels else (_labelled(frame), _common(frame.header)) for frame in frames
+        _looks(frame.header) if not frame.labels else (_labelled(frame), (frame.thickness, *_common(frame.header)[1:]))
+        for frame in frames
     }
     for kind, names, values in zip(("contrast_varies", "header_varies"), (CONTRAST, COMMON), zip(*looks)):
         if len(set(values)) > 1:
             different = [word for word, *column in zip(names.values(), *values) if len(set(column)) > 1]
             text = f"The slices differ in {' and '.join(different)}; they were taken as one volume"
             findings.append(Finding(kind, f"{text} as no two share a position."))
+    if tags.text(frames[0].header.raw.get(tags.MODALITY)) == "CT":
+        findings += [Finding("interleaved", text) for text in _in_turns(frames)]
     return findings
+
+
+def _in_turns(frames: list[Frame]) -> list[str]:
+    """Whether slices of several acquisitions take turns along a stack: what is one scan comes in one piece."""
+    found = []
+    for tag, word in TURNS.items():
+        values = [frame.label(tag) for frame in frames]
+        counts = Counter(values)
+        if len(counts) > 1 and min(counts.values()) > 1 and sum(a != b for a, b in pairwise(values)) >= len(counts):
+            found.append(f"Slices of {len(counts)} {word}s lie between one another: two scans in one series, perhaps.")
+    return found
 
 
 @once(*COMMON)

@@ -89,6 +89,7 @@ class Header:
     dataset: pydicom.Dataset | None = None
     inflated: bytes | None = field(default=None, repr=False)
     shared: Shared | None = field(default=None, repr=False)
+    spans: list | None = field(default=None, repr=False)  # where compressed frames lie, once that was looked for
     excess: int = 0  # zero bytes behind the pixels that are more than the usual padding to an even number
 
     @property
@@ -113,31 +114,41 @@ class Header:
         return self.entry.read(start, count)
 
 
-class _Quiet:
+class _Quiet(logging.Handler):
     """pydicom's warnings and log quote values, a patient's name among them: nothing of that is shown meanwhile.
 
-    Warning filters belong to the whole process, so the first thread in changes them and the last one out restores them.
+    Both belong to the whole process, so the first thread in changes them and the last one out restores them. Entering
+    gives the list into which the messages of this thread go from then on.
     """
 
     def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
+        super().__init__()
+        self.guard, self.inside, self.heard = threading.Lock(), 0, threading.local()
 
-    def __enter__(self) -> None:
-        with self.lock:
+    def __enter__(self) -> list[str]:
+        with self.guard:
             self.inside += 1
             if self.inside == 1:
-                self.filters = warnings.catch_warnings()
-                self.filters.__enter__()
+                self.caught = warnings.catch_warnings()
+                self.caught.__enter__()
                 warnings.simplefilter("ignore")
-                self.level = LOGGER.level
-                LOGGER.setLevel(logging.CRITICAL + 1)
+                self.before = LOGGER.level, LOGGER.propagate, LOGGER.handlers
+                LOGGER.setLevel(logging.WARNING)
+                LOGGER.propagate, LOGGER.handlers = False, [self]
+        self.heard.said = said = []
+        return said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Whoever asked for quiet in this thread may read what pydicom said."""
+        getattr(self.heard, "said", []).append(record.getMessage())
 
     def __exit__(self, *exception: object) -> None:
-        with self.lock:
+        with self.guard:
             self.inside -= 1
             if not self.inside:
-                self.filters.__exit__(None, None, None)
-                LOGGER.setLevel(self.level)
+                self.caught.__exit__(None, None, None)
+                level, LOGGER.propagate, LOGGER.handlers = self.before
+                LOGGER.setLevel(level)
 
 
 LOGGER = logging.getLogger("pydicom")
@@ -145,7 +156,7 @@ _QUIET = _Quiet()
 
 
 def quiet() -> _Quiet:
-    """A context in which pydicom says nothing."""
+    """A context in which pydicom says nothing, but to the list it gives."""
     return _QUIET
 
 

@@ -89,11 +89,12 @@ def _fill(
         (plain if fast.direct(frame) else coded).append((frame, slot))
     unclean: list[str] = []
     done = _by_threads(volume, plain, workers, unclean)
-    done = itertools.chain(done, decoded_slices(volume, coded, workers))
+    done = itertools.chain(done, decoded_slices(volume, coded, workers, unclean))
     done = progress(done, total=len(frames)) if progress else done
     with quiet(), stay_open():  # once for all frames
-        for _ in done:
-            pass
+        count = sum(1 for _ in done)
+    if count != len(frames):
+        raise ValueError(f"progress gave back {count} of {plural(len(frames), 'slice')}; it must give back each item.")
     if not unclean:
         return []
     text = (

@@ -16,10 +16,10 @@ from helpers.dicom.frames import (
     Geometry,
     check_scale,
     frame_count,
+    geometry_of,
     scale_in,
     single_frame,
     spacing_of,
-    tidy_orientation,
 )
 from helpers.dicom.header import Header, quiet
 from helpers.dicom.sources import Unreadable
@@ -28,6 +28,7 @@ from helpers.findings import Finding
 PLANE_POSITION, PLANE_ORIENTATION, MEASURES = 0x00209113, 0x00209116, 0x00289110
 TRANSFORM, FRAME_CONTENT, MR_ECHO, MR_DIFFUSION, CARDIAC = 0x00289145, 0x00209111, 0x00189114, 0x00189117, 0x00189118
 EFFECTIVE_ECHO_TIME, STACK_ID, TEMPORAL_INDEX, ACQUISITION_NUMBER = 0x00189082, 0x00209056, 0x00209128, 0x00209156
+CT_RECONSTRUCTION, CT_X_RAY = 0x00189314, 0x00189325
 CT_TYPE, MR_TYPE, FRAME_TYPE = 0x00189329, 0x00189226, 0x00089007
 # For every label that `groups` may split by: the macro and the element it stands in.
 LABELS = {
@@ -36,8 +37,10 @@ LABELS = {
     tags.ECHO_TIME: (MR_ECHO, EFFECTIVE_ECHO_TIME),
     tags.B_VALUE: (MR_DIFFUSION, tags.B_VALUE),
     tags.CARDIAC_PHASE: (CARDIAC, tags.CARDIAC_PHASE),
+    tags.KERNEL: (CT_RECONSTRUCTION, tags.KERNEL),
+    tags.KVP: (CT_X_RAY, tags.KVP),
 }
-CONCATENATION_TOTAL = 0x00209163
+CONCATENATION, CONCATENATION_NUMBER, CONCATENATION_TOTAL = 0x00209161, 0x00209162, 0x00209163
 TYPE_MACROS = (CT_TYPE, MR_TYPE)
 # Enhanced CT, MR, MR colour-free legacy conversions and PET: their frames are slices of a volume (PS3.4 annex B).
 ENHANCED = frozenset(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2.1", "2.2", "4.1", "4.4", "128.1", "130"))
@@ -80,14 +83,26 @@ def _ungrouped(header: Header, count: int) -> list[Frame]:
     return [Frame(header, index, None, geometry, slope, intercept, depth) for index in range(count)]
 
 
-def incomplete(frames: list[Frame]) -> list[Finding]:
-    """A concatenation (PS3.3 C.7.6.16.2.2.4) is one object cut into several files: are all of them there?"""
-    parts = {id(frame.header): frame.header.dataset for frame in frames if frame.header.dataset is not None}
-    totals = [_value(dataset, CONCATENATION_TOTAL) for dataset in parts.values()]
-    promised = max((total for total in totals if isinstance(total, int)), default=0)
-    if promised <= len(parts):
+def incomplete(frames: list[Frame], everything: list[Frame]) -> list[Finding]:
+    """A concatenation (PS3.3 C.7.6.16.2.2.4) is one object cut into several files: are all of them there?
+
+    frames: those of one volume; everything: those of the folder, where the other files may have become another volume.
+    """
+    wanted = {_value(frame.header.dataset, CONCATENATION) for frame in frames} - {None, ""}
+    if not wanted:
         return []
-    text = f"{len(parts)} of the {promised} files of a concatenation are here: frames are missing."
+    found = {id(frame.header): frame.header.dataset for frame in everything if frame.header.dataset is not None}
+    parts = [dataset for dataset in found.values() if _value(dataset, CONCATENATION) in wanted]
+    numbers = {(_value(part, CONCATENATION), _value(part, CONCATENATION_NUMBER)) for part in parts}
+    totals: dict[str, int] = {}
+    for part in parts:
+        uid = _value(part, CONCATENATION)
+        stated = [_value(part, CONCATENATION_NUMBER), _value(part, CONCATENATION_TOTAL)]
+        totals[uid] = max(totals.get(uid, 1), *(number for number in (1, *stated) if isinstance(number, int)))
+    promised = sum(totals.values())
+    if promised <= len(numbers):
+        return []
+    text = f"{len(numbers)} of the {promised} files of a concatenation are here: frames are missing."
     return [Finding("incomplete", text)]
 
 
@@ -131,7 +146,7 @@ def _frames(header: Header, shared: Dataset, own: list[Dataset]) -> list[Frame]:
         if spacing is not None and not all(1e-6 < step < 1e6 for step in spacing):
             raise Broken("PixelSpacing holds no two lengths above 0")
         thickness = _numbers(_value(measures, tags.SLICE_THICKNESS), 1)
-        geometry = Geometry(tidy_orientation(turned) if turned else None, spacing)
+        geometry = geometry_of(turned, spacing)
         geometry = known.setdefault(geometry, geometry)
         transform = _macro(group, shared, TRANSFORM)
         slope = _scale(transform, tags.SLOPE, top_scale[0])

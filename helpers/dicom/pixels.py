@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from functools import lru_cache
 
 import numpy as np
+from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import UID
 
 from helpers.dicom import codestream, tags
-from helpers.dicom.frames import Broken, Frame, frame_count, image_format
+from helpers.dicom.fast import tidy
+from helpers.dicom.frames import Broken, Frame, frame_count, image_format, stored_range
 from helpers.dicom.header import NATIVE, Header, quiet
+from helpers.dicom.sources import FileEntry, Unreadable
 
 # Which plug-in of pydicom decodes what, and the package it comes from. Only one is used for each: the next in line
 # would be GDCM, which ends the whole process on some damaged JPEG 2000 streams.
@@ -31,7 +36,8 @@ def plugin(syntax: str) -> tuple[str, str]:
 def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
     """The stored values of some frames of one file: arrays (rows, columns) of the file's own integer type.
 
-    Bits above BitsStored are cleaned and the sign respected, as pydicom does. Raises Broken with the reason.
+    The sign is respected, as pydicom does; bits above BitsStored are as they are in the file. Raises Broken with the
+    reason, and with the `index` of the frame where it is one of several.
     """
     rows, columns, allocated, stored, signed = image_format(header)
     count = frame_count(header)
@@ -46,15 +52,64 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         photometric_interpretation=tags.text(header.raw.get(tags.PHOTOMETRIC)) or "MONOCHROME2",
         pixel_keyword="PixelData",
         number_of_frames=count,
+        correct_unused_bits=False,  # here, so that it can be said
     )
     preferred = plugin(header.syntax)[0]
     if preferred in decoder.available_plugins:
         options["decoding_plugin"] = preferred
     if header.syntax in NATIVE:
         return [_native(header, index, decoder, options) for index in indices]
+    data = _encapsulated(header, indices, rows, columns)
+    try:
+        few = len(indices)
+        return _decoded(decoder, data, list(range(few)), few, options | {"number_of_frames": few})
+    except Broken as error:
+        if len(indices) > 1:  # which one is it?
+            for index in indices:
+                decode(header, [index])
+        error.index = indices[0]
+        raise
+
+
+def _encapsulated(header: Header, indices: list[int], rows: int, columns: int) -> bytes:
+    """Compressed pixel data (PS3.5 section A.4) of these frames, none of which is cut off or of another size."""
+    read, single = _reader(header), frame_count(header) == 1
+    spans = codestream.pictures(read, 1) if single else frame_spans(header)
+    streams = []
+    for index in indices:
+        parts = [read(*span) for span in spans[index]]
+        stream = parts[0] if len(parts) == 1 else b"".join(parts)
+        try:
+            codestream.check(memoryview(stream), rows, columns)
+        except Broken as error:
+            error.index = index
+            raise
+        streams.append(stream)
+    return read(0, header.size) if single else encapsulate(streams, has_bot=False)
+
+
+def _reader(header: Header) -> codestream.Read:
+    """How to get at bytes of the pixel element: all in memory, or for larger ones of plain files each when wanted."""
+    if type(header.entry) is FileEntry and frame_count(header) > 1:
+        return header.pixel_bytes
     data = header.pixel_bytes()
-    codestream.check(data, rows, columns)
-    return _decoded(decoder, data, indices, count, options)
+    return lambda offset, count: data[offset : offset + count]
+
+
+def frame_spans(header: Header) -> list[list[codestream.Span]]:
+    """Where the compressed frames of a multi-frame file lie; looked for once."""
+    if header.spans is None:
+        header.spans = codestream.pictures(_reader(header), frame_count(header))
+    return header.spans
+
+
+def beginnings(header: Header, most: int = 1 << 12) -> list[bytes]:
+    """The first bytes of every compressed picture of a file; of a damaged file those of its pixel element."""
+    if frame_count(header) > 1:
+        with contextlib.suppress(Unreadable):
+            read = _reader(header)
+            return [read(start, min(length, most)) for (start, length), *_ in frame_spans(header)]
+    return [header.pixel_bytes(0, 1 << 14)]
 
 
 def _native(header: Header, index: int, decoder: Decoder, options: dict) -> np.ndarray:
@@ -76,7 +131,7 @@ def _native(header: Header, index: int, decoder: Decoder, options: dict) -> np.n
 def _decoded(decoder: Decoder, data: bytes, indices: list[int], count: int, options: dict) -> list[np.ndarray]:
     shape = options["rows"], options["columns"]
     try:
-        with quiet():
+        with quiet() as said:
             if len(indices) == count and indices == list(range(count)):
                 arrays = [array for array, _ in decoder.iter_array(data, raw=True, **options)]
             else:
@@ -87,7 +142,15 @@ def _decoded(decoder: Decoder, data: bytes, indices: list[int], count: int, opti
         raise Broken("the pixel data cannot be decoded: damaged, or cut off") from None
     if len(arrays) != len(indices) or any(array.shape != shape for array in arrays):
         raise Broken("the compressed picture has another size than Rows and Columns claim, or frames are missing")
+    if any(_surplus(text) > 1 for text in said):
+        raise Broken("the compressed picture holds more pixels than Rows and Columns say")
     return arrays
+
+
+def _surplus(text: str) -> int:
+    """How many bytes pydicom's RLE decoder found beyond the picture and left out; one may be padding."""
+    found = re.search(r"RLE segment .* (\d+) vs. (\d+) bytes", text)
+    return int(found[1]) - int(found[2]) if found else 0
 
 
 @lru_cache(maxsize=64)
@@ -107,5 +170,5 @@ def find_decoder(syntax: str) -> Decoder:
 
 
 def stored_values(frame: Frame) -> np.ndarray:
-    """(rows, columns) stored values of one frame."""
-    return decode(frame.header, [frame.index])[0]
+    """(rows, columns) stored values of one frame, without bits above BitsStored."""
+    return tidy(decode(frame.header, [frame.index])[0][None], *stored_range(frame.header))[0][0]

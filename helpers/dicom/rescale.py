@@ -10,6 +10,7 @@ from helpers.dicom import tags
 from helpers.dicom.codestream import irreversible, near_lossless, signed
 from helpers.dicom.frames import Frame, image_format
 from helpers.dicom.header import Header, once
+from helpers.dicom.pixels import beginnings
 from helpers.dicom.sources import Unreadable
 from helpers.findings import DicomSeriesError, Finding, plural, some
 from helpers.hounsfield import INT16
@@ -36,10 +37,18 @@ class Facts(NamedTuple):
     other_sign: bool
 
 
-def _frame_facts(frame: Frame) -> Facts:
-    facts = _facts(frame.header)
-    if frame.header.syntax in ASKED:
-        facts = _asked(facts, frame.header)
+def _all_facts(frames: list[Frame]) -> list[Facts]:
+    """For every frame; the pictures of a file are asked once."""
+    asked = {
+        id(header): _asked(_facts(header), header)
+        for header in {id(frame.header): frame.header for frame in frames}.values()
+        if header.syntax in ASKED
+    }
+    return [_frame_facts(frame, asked.get(id(frame.header))) for frame in frames]
+
+
+def _frame_facts(frame: Frame, facts: Facts | None) -> Facts:
+    facts = facts or _facts(frame.header)
     own = frame.labels.get(tags.RESCALE_TYPE, "").upper() if frame.labels else ""
     return facts._replace(rescale_type=own) if own else facts
 
@@ -58,10 +67,11 @@ def _facts(header: Header) -> Facts:
 
 
 def _asked(facts: Facts, header: Header) -> Facts:
-    """The picture knows whether it was rounded and (JPEG 2000) whether it has a sign; headers may say otherwise."""
-    beginning = header.pixel_bytes(0, 1 << 14)
-    rounds, sign = irreversible(beginning) or near_lossless(beginning), signed(beginning)
-    return facts._replace(lossy=facts.lossy or rounds, other_sign=sign not in (None, image_format(header)[4]))
+    """Pictures know whether they were rounded and (JPEG 2000) whether they have a sign; headers may say otherwise."""
+    heads = beginnings(header)
+    rounds = any(irreversible(head) or near_lossless(head) for head in heads)
+    signs = set(map(signed, heads)) - {None, image_format(header)[4]}
+    return facts._replace(lossy=facts.lossy or rounds, other_sign=bool(signs))
 
 
 @once(tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)
@@ -73,7 +83,7 @@ def _own(header: Header) -> tuple[bytes | None, ...]:
 def header_findings(frames: list[Frame]) -> list[Finding]:
     """Findings about rescale, photometric interpretation and lossy compression; one of each kind at most."""
     modality = tags.text(frames[0].header.raw.get(tags.MODALITY))
-    facts = [_frame_facts(frame) for frame in frames]
+    facts = _all_facts(frames)
     different = set(facts)  # of a clean series one: then the frames need not be gone through again
     scales = {(frame.slope, frame.intercept) for frame in frames}
     findings: list[Finding] = []

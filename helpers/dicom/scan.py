@@ -132,7 +132,7 @@ def scan_folder(path: Source) -> SeriesList:
             except Unreadable as error:
                 uid = tags.text(header.raw.get(tags.SERIES_UID))
                 skips.append(Skip(header.name, str(error), KINDS.get(type(error), "skipped"), uid))
-    series = SeriesList([describe(member) for member in group(frames)], skips)
+    series = SeriesList([describe(member, frames) for member in group(frames)], skips)
     for info in series:
         info.broken = [skip for skip in skips if skip.kind == "broken" and skip.uid in (info.uid, "")]
     return series
@@ -148,8 +148,8 @@ def headers(entries: list[Entry], skips: list[Skip]) -> Iterable[Header]:
             skips.append(Skip(entry.name, str(error), KINDS.get(type(error), "skipped")))
 
 
-def describe(member: Group) -> SeriesInfo:
-    """What the headers of one group say."""
+def describe(member: Group, everything: list[Frame]) -> SeriesInfo:
+    """What the headers of one group say; `everything` is what was found beside it."""
     stack = arrange(member.frames)
     frame = stack.places[0][0]
     raw = frame.header.raw
@@ -161,7 +161,7 @@ def describe(member: Group) -> SeriesInfo:
     findings = [
         *header_findings(stack.frames),
         *contrast_findings(stack.frames),
-        *incomplete(stack.frames),
+        *incomplete(stack.frames, everything),
         *stack.findings,
         *stack.gaps,
         *stack.blocking,

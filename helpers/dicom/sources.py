@@ -23,6 +23,7 @@ OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC",
 MAX_INFLATE = 1032
 # The most that one zip member or one deflated file may unpack to.
 MAX_MEMBER = 2 << 30
+CHANGED = "changed since its header was read; scan the folder again"
 
 
 class Unreadable(Exception):
@@ -30,7 +31,12 @@ class Unreadable(Exception):
 
 
 class Broken(Unreadable):
-    """An image that belongs to a series, or may belong to it, but whose file is cut off or contradicts itself."""
+    """An image that belongs to a series, or may belong to it, but whose file is cut off or contradicts itself.
+
+    index: which frame of the file it is, where that is known.
+    """
+
+    index: int | None = None
 
 
 class FileEntry:
@@ -90,12 +96,13 @@ class FileEntry:
         handle = os.open(self.path, OPEN_FLAGS)
         if self.stamp not in (None, _stamp(handle)):
             os.close(handle)
-            raise Broken("changed since its header was read; scan the folder again")
+            raise Broken(CHANGED)
         return handle
 
 
-def _stamp(handle: int) -> tuple[int, int]:
-    facts = os.fstat(handle)
+def _stamp(file: int | str) -> tuple[int, int]:
+    """Size and time of the last change of an open file, or of one with this path."""
+    facts = os.stat(file)  # noqa: PTH116 (of a handle, too)
     return facts.st_size, facts.st_mtime_ns
 
 
@@ -157,11 +164,16 @@ class _Opened:
         return True
 
     @contextlib.contextmanager
-    def open(self, path: str) -> Iterator[zipfile.ZipFile]:
-        """The archive, kept for the next one who asks while anybody is inside; its members may be read by threads."""
+    def open(self, path: str, stamp: tuple[int, int]) -> Iterator[zipfile.ZipFile]:
+        """The archive, kept for the next one who asks while anybody is inside; its members may be read by threads.
+
+        Raises Broken when it is not the one whose table of contents was read.
+        """
         with self:
             with self.lock:
                 if path not in self.archives:
+                    if stamp != _stamp(path):
+                        raise Broken(CHANGED)
                     self.archives[path] = zipfile.ZipFile(path)
                 archive = self.archives[path]
             yield archive
@@ -178,10 +190,11 @@ def stay_open() -> _Opened:
 class ZipEntry:
     """One member of a zip archive; unpacked in memory when it is asked for."""
 
-    __slots__ = ("archive", "info", "name", "path", "size")
+    __slots__ = ("archive", "info", "name", "path", "size", "stamp")
 
-    def __init__(self, archive: str, info: zipfile.ZipInfo, name: str):
+    def __init__(self, archive: str, info: zipfile.ZipInfo, name: str, stamp: tuple[int, int]):
         self.archive = archive
+        self.stamp = stamp  # of the archive, when its table of contents was read
         self.info = info  # not its name: an archive may hold two members of one name
         self.size = info.file_size
         self.path = f"{archive}/{info.filename.lstrip('/')}"  # Path would leave the archive for "/name"
@@ -189,10 +202,16 @@ class ZipEntry:
         if info.file_size > max(info.compress_size, 1) * MAX_INFLATE or info.file_size > MAX_MEMBER:
             raise Unreadable("claims to unpack to more bytes than it can hold")
 
-    def _unpack(self, count: int) -> bytes:
+    def _unpack(self, count: int, to_end: bool = False) -> bytes:
+        """The first `count` bytes. to_end: go on to the end of the member, where its checksum is compared."""
         try:
-            with _OPENED.open(self.archive) as archive, archive.open(self.info) as file:
-                return file.read(count)
+            with _OPENED.open(self.archive, self.stamp) as archive, archive.open(self.info) as file:
+                data = file.read(count)
+                while to_end and file.read(1 << 20):
+                    pass
+                return data
+        except FileNotFoundError:
+            raise Broken("the archive is not there any more") from None
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError):
             raise Broken("cannot be unpacked: the archive is damaged, encrypted or of an unknown method") from None
 
@@ -200,7 +219,7 @@ class ZipEntry:
         return self._unpack(count), self.size
 
     def read(self, offset: int, count: int) -> bytes:
-        return self._unpack(min(offset + count, self.size))[offset:]
+        return self._unpack(min(offset + count, self.size), to_end=True)[offset:]
 
 
 Entry = FileEntry | ZipEntry
@@ -243,6 +262,7 @@ def _walk(folder: str, prefix: str, depth: int, entries: list[Entry], skipped: S
 
 def _add_zip(path: str, prefix: str, entries: list[Entry], skipped: Skipped) -> None:
     try:
+        stamp = _stamp(path)
         with zipfile.ZipFile(path) as archive:
             members = sorted(archive.infolist(), key=lambda info: info.filename)
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, RuntimeError, UnicodeError):
@@ -255,7 +275,7 @@ def _add_zip(path: str, prefix: str, entries: list[Entry], skipped: Skipped) -> 
         if info.is_dir():
             continue
         try:
-            entries.append(ZipEntry(path, info, prefix + info.filename))
+            entries.append(ZipEntry(path, info, prefix + info.filename, stamp))
         except Unreadable as error:
             skipped.append((prefix + info.filename, str(error)))
 
@@ -294,7 +314,7 @@ def _entry(path: Path, name: str, entries: list[Entry], skipped: Skipped) -> Non
         member = PurePosixPath(*path.relative_to(archive).parts).as_posix()
         found: list[Entry] = []
         _add_zip(str(archive), archive.name + "/", found, skipped)
-        chosen = [entry for entry in found if isinstance(entry, ZipEntry) and entry.info.filename.lstrip("/") == member]
+        chosen = [entry for entry in found if PurePosixPath(entry.info.filename.lstrip("/")).as_posix() == member]
         entries.extend(chosen)
         if not chosen:
             skipped.append((name, "no such member in the archive"))

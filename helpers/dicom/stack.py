@@ -86,7 +86,7 @@ def arrange(frames: list[Frame]) -> Stack:
     else:
         _note_steps(stack, positions, steps)
         _note_line(stack, positions, min(_spacing(frames[0])))
-        _note_planes(stack)
+    _note_planes(stack)
     if frames[0].geometry.spacing is None:
         stack.findings.append(Finding("no_geometry", "PixelSpacing is absent: 1 mm is put in its place."))
     return stack
@@ -255,19 +255,38 @@ def _note_line(stack: Stack, positions: np.ndarray, pixel: float) -> None:
 
 
 def _note_planes(stack: Stack) -> None:
-    """Slices turned or scaled a little differently: all are taken for parallel and alike, as the first one is."""
+    """Slices turned or scaled a little differently: all are taken for parallel and alike, as the first one is. And
+    directions that are no perpendicular unit vectors, which were made such."""
     planes = {id(frame.geometry): frame for frame in stack.frames}  # most share one object
-    if len(planes) == 1:
+    first = stack.places[0][0]
+    if len(planes) == 1 and max(first.geometry.bent) < 1e-6:
         return
-    rows, columns, *_ = image_format(stack.places[0][0].header)
+    rows, columns, *_ = image_format(first.header)
+    limit = max(0.1 * min(_spacing(first)), 0.01)
+    _note_bent(stack, list(planes.values()), rows, columns, limit)
     corners = np.array([[rows - 1, 0], [0, columns - 1], [rows - 1, columns - 1]])
     found = [corners @ _affine(frame, np.zeros(3), np.zeros(3))[:3, 1:3].T for frame in planes.values()]
     off = np.array([np.linalg.norm(own - found[0], axis=1).max() for own in found])
     worst = int(np.argmax(off))
-    if off[worst] > max(0.1 * min(_spacing(stack.places[0][0])), 0.01):
+    if off[worst] > limit:
         name = list(planes.values())[worst].name
         text = (
             f"Orientation or pixel spacing differ a little between slices; those of the first were taken for all: a "
             f"corner of {name} is {off[worst]:.2g} mm away from there."
         )
         stack.findings.append(Finding("uneven_planes", text, (name,)))
+
+
+def _note_bent(stack: Stack, frames: list[Frame], rows: int, columns: int, limit: float) -> None:
+    """Corners that PS3.3 equation C.7.6.2.1-1 with the numbers of the file would put elsewhere."""
+    for frame in frames:
+        along_row, down_column = frame.geometry.bent
+        between_rows, between_columns = _spacing(frame)
+        off = along_row * between_columns * (columns - 1) + down_column * between_rows * (rows - 1)
+        if off > limit:
+            text = (
+                f"ImageOrientationPatient of {frame.name} holds no two perpendicular unit vectors; making it so moves "
+                f"a corner by up to {off:.2g} mm."
+            )
+            stack.findings.append(Finding("orientation", text, (frame.name,)))
+            return
