@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
-from helpers.volume import CTVolume
+from helpers.volume import CTVolume, check_holds
+
+MOST_VOXELS = 2e9
 
 
 def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fill: float = -1000) -> CTVolume:
@@ -16,8 +18,6 @@ def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fil
     if not (np.isfinite(steps).all() and (steps > 0).all()):
         raise ValueError(f"The voxel size must be above 0 mm, not {mm}.")
     affine, shape = _target(volume, steps)
-    if np.prod(shape, dtype=np.float64) > 2e9:
-        raise ValueError(f"Voxels of {mm} mm would make a volume of {shape}; choose larger ones.")
     # Where does each voxel of the new grid lie in the old one?
     matrix = np.linalg.inv(volume.affine) @ affine
     askew = np.abs(matrix[:3, :3] - np.diag(np.diag(matrix[:3, :3]))) @ np.array(shape)
@@ -30,6 +30,7 @@ def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fil
         options = dict(order=1, mode="nearest", output=np.float32, output_shape=shape)
         outside = ndimage.affine_transform(old.astype(np.float32), matrix[:3, :3], matrix[:3, 3], **options) > 1e-3
     if not straight:
+        check_holds(values.dtype, fill)
         beyond = _beyond(volume.shape, matrix, shape)
         values[beyond] = fill
         outside |= beyond
@@ -45,7 +46,9 @@ def _target(volume: CTVolume, steps: np.ndarray) -> tuple[np.ndarray, tuple[int,
     along = (corners - volume.affine[:3, 3]) @ axes
     low, high = along.min(axis=0), along.max(axis=0)
     low[np.abs(low) < 1e-9] = 0
-    counts = np.floor((high - low) / steps + 1e-6).astype(int) + 1
+    counts = np.floor((high - low) / steps + 1e-6) + 1
+    if counts.prod() > MOST_VOXELS:
+        raise ValueError(f"Voxels of {steps} mm would make a volume of {counts.prod():.3g} voxels; choose larger ones.")
     affine = np.eye(4)
     affine[:3, :3] = axes * steps
     affine[:3, 3] = volume.affine[:3, 3] + axes @ low

@@ -6,6 +6,7 @@ DICOM PS3.3 C.7.6.2.1.1. Nothing here knows of files, apart from the two exports
 
 from __future__ import annotations
 
+import operator
 import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 PATIENT_AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+def check_holds(dtype: np.dtype, hu: float) -> None:
+    """Raises ValueError when an array of this type cannot hold a value."""
+    ends = np.iinfo(dtype) if dtype.kind in "iu" else None
+    if ends and not (float(hu).is_integer() and ends.min <= hu <= ends.max):
+        raise ValueError(f"A volume of {dtype} holds whole numbers that fit into it, not {hu:g}.")
 
 
 class Plane(NamedTuple):
@@ -114,8 +122,7 @@ class CTVolume:
         Raises ValueError for a value that the type of the volume cannot hold.
         """
         values = self.hu.copy()
-        if values.dtype.kind == "i" and not (float(hu).is_integer() and abs(hu) <= np.iinfo(values.dtype).max):
-            raise ValueError(f"A volume of {values.dtype} holds whole numbers that fit into it, not {hu:g}.")
+        check_holds(values.dtype, hu)
         if self.outside is not None:
             values[self.outside] = hu
         return replace(self, hu=values, padding=self.outside)
@@ -144,9 +151,12 @@ class CTVolume:
             raise ValueError(f"Plane {name!r} is not known; choose axial, coronal or sagittal.")
         axes = self.array_axes()
         across = axes[name]
+        at = self.shape[across] // 2 if index is None else operator.index(index)
+        if not -self.shape[across] <= at < self.shape[across]:
+            raise IndexError(f"There are {self.shape[across]} {name} planes, from 0 on; {at} is none of them.")
         horizontal = "coronal" if name == "sagittal" else "sagittal"
         vertical = "coronal" if name == "axial" else "axial"
-        image = np.take(self.hu, self.shape[across] // 2 if index is None else index, axis=across)
+        image = np.take(self.hu, at, axis=across)
         kept = [axis for axis in range(3) if axis != across]
         if kept.index(axes[vertical]) == 1:
             image = image.T

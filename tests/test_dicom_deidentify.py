@@ -218,3 +218,24 @@ def test_compressed_pixels_can_be_written_again():
     stream = BytesIO()
     deidentify(ds).save_as(stream, enforce_file_format=True)
     assert np.array_equal(pydicom.dcmread(BytesIO(stream.getvalue())).pixel_array, ds.pixel_array)
+
+
+def test_names_in_technical_texts_go():
+    ds = datasets(Series())[0]
+    ds.ConvolutionKernel, ds.ManufacturerModelName = ["B30 Zebra", "ZQ4711"], "Quagga_Zebra 64"
+    ds.CTImageFrameTypeSequence = [Dataset()]
+    ds.CTImageFrameTypeSequence[0].FrameType = ["ORIGINAL", "ZEBRA"]
+    clean = deidentify(ds)
+    assert list(clean.ConvolutionKernel) == ["B30 ...", "..."] and clean.ManufacturerModelName == "..._... 64"
+    assert "ZEBRA" not in as_text(clean).upper() and as_text(clean).count("4711") == 0
+
+
+def test_what_is_no_date_or_time_goes_even_when_dates_are_moved():
+    ds = datasets(Series())[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds.AcquisitionDateTime, ds.AcquisitionTime = "20190312 zebra", "zebra"
+        ds.ContentTime, ds.AcquisitionDate = "101112.5", "20190312"
+        clean = deidentify(ds, shift_days=-2)
+    assert (clean.AcquisitionDateTime, clean.AcquisitionTime) == ("", "")
+    assert (clean.ContentTime, clean.AcquisitionDate) == ("101112.5", "20190310")

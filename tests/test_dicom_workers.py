@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
-from helpers.dicom import DicomSeriesError, decoding, fast, load, read_series, scan_folder
+from helpers.dicom import DicomSeriesError, codestream, decoding, fast, load, read_series, scan_folder
 from tests.zoo.answer import tweaked
 from tests.zoo.enhanced import enhanced
-from tests.zoo.writer import LARGER, Series, name, save
+from tests.zoo.writer import LARGER, Series, name, picture, save
 
 
 def compressed(folder, syntax):
@@ -186,3 +186,22 @@ def test_errors_can_be_pickled(tmp_path):
         read_series(tmp_path)
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value) and again.findings == caught.value.findings
+
+
+def test_frames_are_looked_for_once_and_a_bad_one_is_named(tmp_path, monkeypatch):
+    ds = enhanced(Series(stored=picture(40, 36, 40)), np.arange(40))
+    ds.compress(JPEG2000Lossless, generate_instance_uid=False)
+    save(ds, tmp_path / "all.dcm")
+    real, calls = codestream.pictures, []
+    monkeypatch.setattr(codestream, "pictures", lambda *given: calls.append(1) or real(*given))
+    info = scan_folder(tmp_path)[0]
+    np.testing.assert_array_equal(read_series(info).hu, Series(stored=picture(40, 36, 40)).hu)
+    assert len(calls) == 1  # not for every few frames that are decoded together
+    data = bytearray((tmp_path / "all.dcm").read_bytes())
+    position = 0
+    for _ in range(24):
+        position = data.index(b"\xff\x4f\xff\x51", position + 1)
+    data[position + 11] ^= 1  # its width
+    (tmp_path / "all.dcm").write_bytes(data)
+    with pytest.raises(DicomSeriesError, match=r"all.dcm frame 24: the compressed picture is 36 x 41"):
+        read_series(tmp_path)

@@ -59,6 +59,7 @@ def test_outside_is_filled_in_a_copy():
     built = CTVolume(built.hu, built.affine, padding=mask)
     assert built.filled(-1000).hu[0, 0, 0] == -1000 and built.hu[0, 0, 0] == 0
     assert built.filled().hu.dtype == np.int16
+    assert built.filled(-32768).hu.min() == -32768
     for wrong in (-1000.6, 1e9, np.nan, -np.inf):
         with pytest.raises(ValueError, match="whole numbers that fit"):
             built.filled(wrong)
@@ -251,3 +252,15 @@ def test_resampled_values_inside_hold_no_share_of_the_outside(built):
     hu = np.where(outside, -2000, 40).astype(np.int16)
     mixed = CTVolume(hu, built.affine, [], {}, outside).resample((1.1, 0.55, 0.6))
     assert (mixed.hu[~mixed.outside] == 40).all() and 0.4 < (~mixed.outside).mean() < 0.75
+
+
+def test_what_a_volume_cannot_hold_or_show_is_refused():
+    built = volume()
+    with pytest.raises(ValueError, match="whole numbers that fit"):
+        tilted().resample(1.0, fill=-1000.5)
+    with pytest.raises(ValueError, match="choose larger ones"):
+        built.resample(1e-7)
+    with pytest.raises(IndexError, match="axial planes, from 0 on"):
+        built.plane("axial", 9999)
+    with pytest.raises(TypeError):
+        built.plane("axial", 2.5)

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import warnings
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
@@ -25,6 +28,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from helpers.dicom.header import quiet
+from helpers.dicom.tags import without_identity
 
 SESSION_KEY = secrets.token_bytes(32)
 
@@ -87,6 +91,11 @@ REMOVED = frozenset(
     ]
 )
 DATES, TIMES = frozenset({"DA", "DT"}), frozenset({"TM"})
+# Anything else in an element of these kinds is a text (PS3.5 section 6.2); of a date the day has to be there.
+DAY, TIME = re.compile(r"\d{8} *"), re.compile(r"\d\d(\d\d(\d\d(\.\d{1,6})?)?)? *")
+DATE_TIME = re.compile(r"\d{8}(\d\d(\d\d(\d\d(\.\d{1,6})?)?)?)?([+-]\d{4})? *")
+# Texts that stay: of scanner and protocol, but people write names into them.
+TEXTS = frozenset({"CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 # Elements an image must have even when it knows nothing (type 2 of PS3.3 C.7.1.1 and C.7.2.1).
 EMPTY = (
     "PatientBirthDate",
@@ -117,7 +126,8 @@ def deidentify(dataset: Dataset, *, shift_days: int | None = None, key: bytes | 
     key = SESSION_KEY if key is None else key
     with quiet():  # pydicom's warnings quote values
         doubtful = _may_show_identity(dataset)
-        clean = _clean(dataset, shift_days, key)
+        name, patient_id = (str(dataset.get(word, "") or "") for word in ("PatientName", "PatientID"))
+        clean = _clean(dataset, Rules(shift_days, key, name, patient_id))
         number = hmac.new(key, str(dataset.get("PatientID", "")).encode(), hashlib.sha256).hexdigest()[:12]
     if doubtful:
         text = "The picture itself may show names or numbers (BurnedInAnnotation); look at it before you pass it on."
@@ -150,15 +160,24 @@ def _may_show_identity(dataset: Dataset) -> bool:
     return said == "YES" or (screen and said != "NO")
 
 
-def _clean(dataset: Dataset, shift_days: int | None, key: bytes) -> Dataset:
+class Rules(NamedTuple):
+    """How to treat what stays, and what must not stand in it."""
+
+    shift_days: int | None
+    key: bytes
+    name: str
+    number: str
+
+
+def _clean(dataset: Dataset, rules: Rules) -> Dataset:
     """The technical elements of one data set or sequence item; the others are not even read."""
     clean = Dataset()
     for tag in sorted(dataset.keys()):
-        vr = _kept_as(tag, dated=shift_days is not None)
+        vr = _kept_as(tag, dated=rules.shift_days is not None)
         element = _read(dataset, tag) if vr else None
         # A text that calls itself a number or a code, whatever the dictionary says, is no technical element.
         if element is not None and (element.VR in vr.split(" or ") or {element.VR, vr} <= PLAIN_NUMBERS):
-            clean.add(_treated(element, shift_days, key))
+            clean.add(_treated(element, rules))
     return clean
 
 
@@ -185,14 +204,27 @@ def _read(dataset: Dataset, tag: BaseTag) -> DataElement:
         raise ValueError(f"{dictionary_keyword(tag)} {tag} cannot be read: the data set is damaged") from None
 
 
-def _treated(element: DataElement, shift_days: int | None, key: bytes) -> DataElement:
+def _treated(element: DataElement, rules: Rules) -> DataElement:
     """What remains of an element that stays."""
     tag, vr, value = element.tag, element.VR, element.value
     if vr == "UI":
-        return _treated_uid(element, key)
+        return _treated_uid(element, rules.key)
     if vr == "SQ":
-        return DataElement(tag, vr, [_clean(item, shift_days, key) for item in value])
-    return DataElement(tag, vr, _shifted(value, shift_days, vr)) if vr in DATES else element
+        return DataElement(tag, vr, [_clean(item, rules) for item in value])
+    if vr in DATES:
+        return DataElement(tag, vr, _each(value, lambda text: _shifted(text, rules.shift_days, vr)))
+    if vr in TIMES:
+        return DataElement(tag, vr, _each(value, lambda text: text if TIME.fullmatch(text) else ""))
+    if vr in TEXTS:
+        return DataElement(tag, vr, _each(value, lambda text: without_identity(text, rules.name, rules.number)))
+    return element
+
+
+def _each(value: object, change: Callable[[str], str]) -> str | list[str]:
+    """The texts of an element, of which there may be several, changed one by one."""
+    if value is not None and not isinstance(value, str) and hasattr(value, "__iter__"):
+        return [change(str(part)) for part in value]
+    return change(str(value or ""))
 
 
 def _treated_uid(element: DataElement, key: bytes) -> DataElement:
@@ -202,11 +234,10 @@ def _treated_uid(element: DataElement, key: bytes) -> DataElement:
     return DataElement(element.tag, "UI", known[0] if len(known) == 1 else known or "")
 
 
-def _shifted(value: object, days: int, vr: str) -> str | list[str]:
+def _shifted(text: str, days: int, vr: str) -> str:
     """A date, or a date with time, moved by some days; empty where it cannot be read."""
-    if value is not None and not isinstance(value, str) and hasattr(value, "__iter__"):
-        return [_shifted(part, days, vr) for part in value]
-    text = str(value or "")
+    if not (DATE_TIME if vr == "DT" else DAY).fullmatch(text):
+        return ""
     try:
         moved = datetime.strptime(text[:8], "%Y%m%d") + timedelta(days=days)
     except (ValueError, OverflowError):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
 from helpers.dicom import tags
 from helpers.dicom.header import NATIVE, UNDEFINED, Header, once
 from helpers.dicom.sources import Broken, Unreadable
+from helpers.dicom.walk import elements_only
 
 # What is no slice of a volume, by the beginning of its SOP class UID (PS3.4 annex B, PS3.6 annex A).
 OTHER_CLASSES = {
@@ -26,6 +30,9 @@ OTHER_CLASSES = {
 }
 # CT, MR and PET images, enhanced ones included.
 SLICE_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128")
+MODALITY = re.compile("[A-Z]{2,8}")  # the defined terms of PS3.3 C.7.3.1.1.1 look like this
+# PS3.3 C.7.6.3.1.2; other words are not repeated.
+COLOURS = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB")
 LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
 # A compressed picture of nothing can be very small; above this many bytes the file must hold them in earnest.
 FREE_BYTES = 4 << 20
@@ -139,6 +146,7 @@ def frames_of(header: Header) -> list[Frame]:
 
     check_kind(header)
     check_size(header)
+    look_behind(header)
     return multiframe(header)
 
 
@@ -147,12 +155,14 @@ def single_frame(header: Header) -> Frame:
     plain = _plain(header)
     if not plain.needed or plain.excess or header.size - header.pixel_offset < plain.needed:
         check_size(header)
+    if header.size != header.pixel_offset + header.pixel_length:
+        look_behind(header)
     position = position_of(header.raw.get(tags.POSITION))
     return Frame(header, 0, position, plain.geometry, plain.slope, plain.intercept)
 
 
 @once(
-    tags.SOP_CLASS, tags.MEDIA_CLASS, tags.IMAGE_TYPE, tags.MODALITY, tags.MANUFACTURER, tags.ROWS, tags.COLUMNS,
+    tags.SOP_CLASS, tags.MEDIA_CLASS, tags.IMAGE_TYPE, tags.MODALITY, tags.PRIVATE_CREATOR, tags.ROWS, tags.COLUMNS,
     tags.MOSAIC_COUNT, tags.PHOTOMETRIC, tags.SAMPLES, tags.ORIENTATION, tags.PIXEL_SPACING, tags.SLOPE, tags.INTERCEPT,
     tags.BITS_ALLOCATED, tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED,
 )  # fmt: skip
@@ -208,18 +218,19 @@ def check_kind(header: Header) -> None:
     if header.pixel_tag in (tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS):
         raise Unreadable("floating-point pixels, not stored values")
     if tags.ROWS not in header.raw or tags.COLUMNS not in header.raw:
-        if tags.text(raw(tags.SOP_CLASS)).startswith(SLICE_CLASSES):
+        if tags.text(raw(tags.SOP_CLASS) or raw(tags.MEDIA_CLASS)).startswith(SLICE_CLASSES):
             raise Broken("damaged: an image without Rows and Columns, cut off perhaps")
-        raise Unreadable(f"no image ({modality or 'no modality'})")
-    # (0019,100A) is a private element: other makers, and CT scanners, keep other things there.
-    siemens = modality == "MR" and "SIEMENS" in tags.text(raw(tags.MANUFACTURER)).upper()
-    if "MOSAIC" in words or (siemens and tags.MOSAIC_COUNT in header.raw):
+        raise Unreadable(f"no image ({modality if MODALITY.fullmatch(modality) else 'no modality'})")
+    # (0019,100A) is a private element: others than Siemens' MR keep other things there.
+    siemens = tags.text(raw(tags.PRIVATE_CREATOR)).upper().startswith("SIEMENS MR")
+    if "MOSAIC" in words or (siemens and (tags.unsigned(raw(tags.MOSAIC_COUNT)) or 0) > 1):
         raise Mosaic("a Siemens mosaic: many slices tiled into one picture; convert it with dcm2niix first")
     if header.pixel_tag != tags.PIXELS:
         raise Broken("no pixel data (cut off, or left out)")
-    photometric = tags.text(raw(tags.PHOTOMETRIC))
+    photometric = tags.text(raw(tags.PHOTOMETRIC)).upper()
     if (tags.unsigned(raw(tags.SAMPLES)) or 1) != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
-        raise Unreadable(f"a colour picture ({photometric or 'several samples per pixel'}), not a slice")
+        kind = photometric if photometric in COLOURS else "several samples per pixel, or an unknown kind"
+        raise Unreadable(f"a colour picture ({kind}), not a slice")
 
 
 def frame_count(header: Header) -> int:
@@ -259,6 +270,16 @@ def stored_range(header: Header) -> tuple[int, int]:
     """The lowest and the highest stored value that BitsStored and the sign allow."""
     _, _, _, stored, signed = image_format(header)
     return (-(1 << stored - 1), (1 << stored - 1) - 1) if signed else (0, (1 << stored) - 1)
+
+
+def look_behind(header: Header) -> None:
+    """Note in the header when plain pixels are followed by what is no data element: bytes may have been put in."""
+    end = header.pixel_offset + header.pixel_length
+    if header.syntax not in NATIVE or header.syntax == ExplicitVRBigEndian or header.size <= end:
+        return
+    count = min(header.size - end, 1 << 20)
+    tail = header.entry.read(end, count) if header.inflated is None else header.inflated[end : end + count]
+    header.behind = not elements_only(tail, header.syntax != ImplicitVRLittleEndian, end + count == header.size)
 
 
 def check_size(header: Header) -> None:

@@ -22,7 +22,7 @@ from pydicom.uid import (
 
 from helpers.dicom import tags
 from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Broken, Entry
-from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start, true_syntax
+from helpers.dicom.walk import LONG, PIXEL_TAGS, PLAIN, UNDEFINED, Puzzling, file_meta, find_start, true_syntax, twice
 
 NATIVE = (
     str(ImplicitVRLittleEndian),
@@ -32,6 +32,7 @@ NATIVE = (
 )
 # A header longer than this is not read; the longest real ones (many private blocks) have a few megabytes.
 MAX_HEADER = 64 << 20
+ITEM, MOST_ITEMS = b"\xfe\xff\x00\xe0", 400_000
 
 
 class Shared:
@@ -91,16 +92,19 @@ class Header:
     shared: Shared | None = field(default=None, repr=False)
     spans: list | None = field(default=None, repr=False)  # where compressed frames lie, once that was looked for
     excess: int = 0  # zero bytes behind the pixels that are more than the usual padding to an even number
+    behind: bool = False  # bytes behind the pixel element that are no data elements
 
     @property
     def name(self) -> str:
         return self.entry.name
 
-    def free_text(self, tag: int) -> str:
-        """A text that people type in, without the patient's name and number."""
-        character_set = self.raw.get(tags.CHARACTER_SET)
-        texts = (tags.decoded(self.raw.get(t), character_set) for t in (tag, tags.PATIENT_NAME, tags.PATIENT_ID))
-        return tags.without_identity(*texts)
+    def free_text(self, tag: int, patient: Header | None = None) -> str:
+        """A text that people type in, without the patient's name and number, which are those in `patient` if given."""
+        with quiet():  # pydicom quotes what it takes for the name of a character set
+            texts = [(self, tag)] + [(patient or self, element) for element in (tags.PATIENT_NAME, tags.PATIENT_ID)]
+            return tags.without_identity(
+                *(tags.decoded(header.raw.get(t), header.raw.get(tags.CHARACTER_SET)) for header, t in texts)
+            )
 
     def pixel_bytes(self, offset: int = 0, count: int | None = None) -> bytes:
         """Bytes of the pixel element from `offset` within it; all of them by default, never more than the file has."""
@@ -182,6 +186,10 @@ def read_slowly(entry: Entry) -> Header:
     if syntax == DeflatedExplicitVRLittleEndian:
         header.inflated = content = inflate(entry.read(body, size))
         header.size, start = len(content), -1
+    elif syntax in PLAIN and twice(content, body, syntax != ImplicitVRLittleEndian):
+        raise Broken("an element that matters stands there twice, with different values")
+    if content.count(ITEM) > MOST_ITEMS:  # each becomes an object a hundred times its size
+        raise Broken("more sequence items than can be meant")
     dataset, position = _parse(content, force=start <= 0)
     _collect(dataset, header.raw)
     header.syntax = syntax or _guess_syntax(dataset)

@@ -57,6 +57,7 @@ def load(
     if out is not None:
         if (
             not isinstance(out, np.ndarray)
+            or hasattr(out, "mask")  # a masked array is one, too
             or out.shape != shape
             or not out.flags.c_contiguous
             or not out.flags.writeable
@@ -70,14 +71,23 @@ def load(
         wanted = out.dtype
     try:
         volume = np.empty(shape, wanted) if out is None else out
-        return volume, _fill(volume, frames, slots, workers, progress)
+        return volume, _fill(volume, frames, slots, workers, progress) + _rounded(volume, frames)
     except Overflow:
         if dtype is not None or out is not None:
             raise DicomSeriesError("Some values in HU do not fit int16; use dtype=np.float32.") from None
         volume = np.empty(shape, np.float32)
-        return volume, _fill(volume, frames, slots, workers, progress)
+        return volume, _fill(volume, frames, slots, workers, progress) + _rounded(volume, frames)
     except MemoryError:
         raise DicomSeriesError(f"A volume of {shape} does not fit the memory of this machine.") from None
+
+
+def _rounded(volume: np.ndarray, frames: list[Frame]) -> list[Finding]:
+    """float32 has 24 bits for a number; stored values of 32 bits may need more."""
+    if volume.dtype != np.float32 or all(image_format(frame.header)[3] <= 24 for frame in frames):
+        return []
+    if max(-float(volume.min()), float(volume.max())) <= 1 << 24:
+        return []
+    return [Finding("rounded", "Values above 16777216 are rounded in float32; dtype=np.float64 keeps them.")]
 
 
 def _fill(

@@ -49,7 +49,7 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         bits_stored=stored,
         pixel_representation=int(signed),
         samples_per_pixel=1,
-        photometric_interpretation=tags.text(header.raw.get(tags.PHOTOMETRIC)) or "MONOCHROME2",
+        photometric_interpretation=tags.text(header.raw.get(tags.PHOTOMETRIC)).upper() or "MONOCHROME2",
         pixel_keyword="PixelData",
         number_of_frames=count,
         correct_unused_bits=False,  # here, so that it can be said
@@ -159,7 +159,8 @@ def find_decoder(syntax: str) -> Decoder:
     try:
         decoder = get_decoder(UID(syntax))
     except NotImplementedError:
-        raise Broken(f"no decoder exists here for transfer syntax {syntax[:64]}") from None
+        shown = syntax if re.fullmatch(r"[0-9.]{1,64}", syntax) else "of another name than the standard's"
+        raise Broken(f"no decoder exists here for transfer syntax {shown}") from None
     except Exception:
         raise Broken("the transfer syntax is not a valid one") from None
     if not decoder.is_available:

@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.codestream import irreversible, near_lossless, signed
-from helpers.dicom.frames import Frame, image_format
+from helpers.dicom.frames import MODALITY, Frame, image_format
 from helpers.dicom.header import Header, once
 from helpers.dicom.pixels import beginnings
 from helpers.dicom.sources import Unreadable
@@ -59,7 +59,7 @@ def _facts(header: Header) -> Facts:
     return Facts(
         tags.text(raw(tags.RESCALE_TYPE)).upper(),
         tags.MODALITY_LUT in header.raw,
-        tags.text(raw(tags.PHOTOMETRIC)) == "MONOCHROME1",
+        tags.text(raw(tags.PHOTOMETRIC)).upper() == "MONOCHROME1",
         tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES,
         tags.text(raw(tags.TRANSFER_SYNTAX)) not in ("", header.syntax),
         False,
@@ -96,7 +96,8 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         findings.append(Finding("no_rescale", text, _names(missing, frames)))
     kinds = {fact.rescale_type for fact in different} - {"", "HU"}
     if modality != "CT":
-        findings.append(Finding("not_hu", f"Modality {modality or 'unknown'}: the values are not Hounsfield units."))
+        shown = modality if MODALITY.fullmatch(modality) else "unknown"
+        findings.append(Finding("not_hu", f"Modality {shown}: the values are not Hounsfield units."))
     elif kinds:
         names = ", ".join(sorted({kind if kind in RESCALE_TYPES else "of another unit" for kind in kinds}))
         findings.append(Finding("not_hu", f"RescaleType {names}: the values are not Hounsfield units."))
@@ -108,6 +109,13 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
     if long:
         text = f"{plural(len(long), 'slice')} with more bytes of pixel data than needed; the rest is zero and left out."
         findings.append(Finding("excess", text, _names(long, frames)))
+    behind = [frame for frame in frames if frame.header.behind]
+    if behind:
+        text = (
+            f"{_count(behind, frames)} with bytes behind the pixels that are no data elements: left out. If they were "
+            "put in before the pixels or among them, these are shifted."
+        )
+        findings.append(Finding("behind", text, _names(behind, frames)))
     if len(scales) > 1 and not missing:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."

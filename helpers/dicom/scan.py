@@ -43,7 +43,7 @@ class SeriesInfo:
     orientation, where one series holds several.
     """
 
-    uid: str
+    uid: str = field(repr=False)  # some hold a date
     modality: str
     description: str
     n_slices: int
@@ -121,6 +121,8 @@ def scan_folder(path: Source) -> SeriesList:
     Raises FileNotFoundError when the path itself does not exist, PermissionError when it may not be looked at.
     """
     if isinstance(path, str | os.PathLike):
+        if not os.fspath(path):
+            raise FileNotFoundError("The path is empty; give a folder, a zip archive or a DICOM file.")
         check_exists(Path(path))
     entries, unread = list_entries(path)
     skips = [Skip(name, reason) for name, reason in unread]
@@ -148,10 +150,15 @@ def headers(entries: list[Entry], skips: list[Skip]) -> Iterable[Header]:
             skips.append(Skip(entry.name, str(error), KINDS.get(type(error), "skipped")))
 
 
+def patient_of(frames: list[Frame]) -> Header:
+    """A header that names the patient, if there is one."""
+    return next((f.header for f in frames if f.header.raw.get(tags.PATIENT_NAME)), frames[0].header)
+
+
 def describe(member: Group, everything: list[Frame]) -> SeriesInfo:
     """What the headers of one group say; `everything` is what was found beside it."""
     stack = arrange(member.frames)
-    frame = stack.places[0][0]
+    frame, named = stack.places[0][0], patient_of(stack.frames)
     raw = frame.header.raw
     rows, columns, *_ = image_format(frame.header)
     dy, dx = frame.geometry.spacing or (1.0, 1.0)
@@ -171,8 +178,8 @@ def describe(member: Group, everything: list[Frame]) -> SeriesInfo:
         findings.append(Finding("mixed", text))
     return SeriesInfo(
         uid=tags.text(raw.get(tags.SERIES_UID)),
-        modality=tags.text(raw.get(tags.MODALITY)),
-        description=frame.header.free_text(tags.SERIES_DESCRIPTION),
+        modality=frame.header.free_text(tags.MODALITY, named),
+        description=frame.header.free_text(tags.SERIES_DESCRIPTION, named),
         n_slices=count,
         shape=(count, rows, columns),
         spacing=spacing,

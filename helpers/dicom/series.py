@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from helpers.dicom import tags
 from helpers.dicom.frames import Frame
 from helpers.dicom.load import load, same_pixels
 from helpers.dicom.padding import find_padding
-from helpers.dicom.scan import SeriesInfo, SeriesList, Skip, Source, scan_folder
+from helpers.dicom.scan import SeriesInfo, SeriesList, Skip, Source, patient_of, scan_folder
 from helpers.dicom.sources import stay_open
 from helpers.dicom.stack import Stack
 from helpers.findings import DicomSeriesError, Finding, plural, some
@@ -45,6 +46,8 @@ def read_series(
     """
     if gaps not in GAPS:
         raise ValueError(f"gaps must be one of {', '.join(GAPS)}, not {gaps!r}.")
+    if not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}.")
     with stay_open():
         return _read(*_choose(source, series_uid), gaps, dtype=dtype, out=out, workers=workers, progress=progress)
 
@@ -70,7 +73,7 @@ def _choose(source: Source | SeriesInfo | SeriesList, series_uid: str | None) ->
     """The one series that is meant, and the files that were left out of it."""
     if isinstance(source, SeriesInfo):  # chosen on purpose: only what surely belongs to it stands in the way
         return source, [skip if skip.uid else replace(skip, kind="skipped") for skip in source.broken]
-    series = source if isinstance(source, SeriesList) else scan_folder(source)
+    series = source if isinstance(source, SeriesList) else _listed(source)
     if series_uid is not None:
         chosen = [info for info in series if info.uid == series_uid]
     else:
@@ -89,6 +92,13 @@ def _choose(source: Source | SeriesInfo | SeriesList, series_uid: str | None) ->
             findings,
         )
     _raise_nothing(series, series_uid, findings)
+
+
+def _listed(source: Source | Sequence[SeriesInfo]) -> SeriesList:
+    """What is in a source; a part of what `scan_folder` gave is one, too."""
+    if isinstance(source, list | tuple) and source and all(isinstance(item, SeriesInfo) for item in source):
+        return SeriesList(source, {id(skip): skip for info in source for skip in info.broken}.values())
+    return scan_folder(source)
 
 
 def _raise_nothing(series: SeriesList, series_uid: str | None, findings: list[Finding]) -> None:
@@ -177,16 +187,16 @@ def _with_filled(hu, slots: list[int], stack: Stack, findings, frames, padding) 
 
 def _meta(frame: Frame, stack: Stack) -> dict[str, Any]:
     """Technical facts only: no name, number, date or UID; people write names into texts of the scanner too."""
-    raw, free = frame.header.raw.get, frame.header.free_text
+    raw, free = frame.header.raw.get, partial(frame.header.free_text, patient=patient_of(stack.frames))
     centres, widths = tags.numbers(raw(tags.WINDOW_CENTRE)), tags.numbers(raw(tags.WINDOW_WIDTH))
     meta = {
-        "modality": tags.text(raw(tags.MODALITY)),
+        "modality": free(tags.MODALITY),
         "manufacturer": free(tags.MANUFACTURER),
         "model": free(tags.MODEL),
         "kernel": free(tags.KERNEL),
         "kvp": tags.number(raw(tags.KVP)),
         "body_part": free(tags.BODY_PART),
-        "patient_position": tags.text(raw(tags.PATIENT_POSITION)),
+        "patient_position": free(tags.PATIENT_POSITION),
         "slice_thickness": tags.number(raw(tags.SLICE_THICKNESS)),
         "photometric": tags.text(raw(tags.PHOTOMETRIC)),
         "transfer_syntax": frame.header.syntax,

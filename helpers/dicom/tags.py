@@ -38,6 +38,7 @@ TRIGGER_TIME = 0x00181060
 KERNEL = 0x00181210
 PATIENT_POSITION = 0x00185100
 B_VALUE = 0x00189087
+PRIVATE_CREATOR = 0x00190010
 MOSAIC_COUNT = 0x0019100A
 STUDY_UID = 0x0020000D
 SERIES_UID = 0x0020000E
@@ -99,7 +100,7 @@ WANTED = NUMBERS | frozenset(
     {
         MEDIA_CLASS, TRANSFER_SYNTAX, CHARACTER_SET, IMAGE_TYPE, SOP_CLASS, SOP_INSTANCE, ACQUISITION_TIME,
         CONTENT_TIME, ACQUISITION_DATETIME, MODALITY, MANUFACTURER, SERIES_DESCRIPTION, MODEL, BODY_PART,
-        PATIENT_NAME, PATIENT_ID,
+        PATIENT_NAME, PATIENT_ID, PRIVATE_CREATOR,
         CONTRAST_AGENT, SLICE_THICKNESS, KVP, ECHO_TIME, ECHO_NUMBER, SPACING_BETWEEN, TRIGGER_TIME, KERNEL,
         PATIENT_POSITION, B_VALUE,
         STUDY_UID, SERIES_UID, SERIES_NUMBER, ACQUISITION_NUMBER, INSTANCE_NUMBER, POSITION, ORIENTATION,
@@ -109,20 +110,28 @@ WANTED = NUMBERS | frozenset(
 )  # fmt: skip
 SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
 
-# A day, or a month of a year, as people write them: 20190312, 2019-03-12, 2019-03, 12.3.2019, 03/12/19, 12 Mar 2019.
-DATE = re.compile(
-    r"""(?<![\d.])(?:
-      (?:19|20)\d\d ([-./_ ]?) (?:0[1-9]|1[0-2]) \1 (?:0[1-9]|[12]\d|3[01])
-    | (?:19|20)\d\d [-./_] (?:0?[1-9]|1[0-2]) (?:[-./_] (?:0?[1-9]|[12]\d|3[01]))?
-    | (?:0?[1-9]|[12]\d|3[01]) ([-./_ ]) (?:0?[1-9]|[12]\d|3[01]) \2 (?:19|20)\d\d
-    | (?:0[1-9]|[12]\d|3[01]) ([-./]) (?:0[1-9]|[12]\d|3[01]) \3 \d\d
-    | (?:(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|\.)?[-./_ ]*)?
-      (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-./_, ]*
-      (?:(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?[-./_, ]+)? (?:19|20)\d\d
-    | (?:0[1-9]|[12]\d|3[01]) (?:0[1-9]|1[0-2]) (?:19|20)\d\d
-    )(?![\d]|\.\d)""",
-    re.IGNORECASE | re.VERBOSE,
+# A day, or a month of a year, as people write them; one pattern a line, {parts} from the table below.
+DATES = (
+    r"{Y}({s}?){MM}\1{DD}([T_ ]?\d{{4}}(\d\d)?)?",  # 20190312, 2019-03-12, with a time perhaps
+    r"{Y}{s}{M}{s}{D}",  # 2019/3/12
+    r"{Y}{s}*{MON}({s}*{D})?",  # 2019-Mar-12
+    r"{D}({s}){D}\1{Y}",  # 12.3.2019, 3/12/2019
+    r"{DD}([-./]){DD}\1\d\d",  # 12.03.19
+    r"({MM}{DD}|{DD}{MM}){Y}",  # 12032019
+    r"{D}(st|nd|rd|th)?{s}*{MON}{s}*({Y}|\d\d)",  # 12 Mar 2019, 12-MAR-19
+    r"{MON}[-./_, ]*({D}(st|nd|rd|th)?[-./_, ]+)?{Y}",  # March 12th, 2019
+    r"{Y}[-./_]?{MM}|{MM}[-./_]{Y}",  # 2019-03, 03/2019
 )
+PARTS = {
+    "s": "[-./_ ]",
+    "Y": r"(?:19|20)\d\d",
+    "M": "(?:0?[1-9]|1[0-2])",
+    "MM": "(?:0[1-9]|1[0-2])",
+    "D": r"(?:0?[1-9]|[12]\d|3[01])",
+    "DD": r"(?:0[1-9]|[12]\d|3[01])",
+    "MON": "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*",
+}
+DATE = [re.compile(rf"(?<!\d)(?:{pattern.format(**PARTS)})(?!\d)", re.IGNORECASE) for pattern in DATES]
 # Several values of a code string, or a generous description; longer ones are damage.
 LONGEST_TEXT = 256
 BINARY_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
@@ -206,19 +215,45 @@ def without_identity(shown: str, name: str, number: str) -> str:
 
     All parts of the name go where the family name stands; a given name alone may be a word of its own.
     """
-    shown = DATE.sub("...", shown)
-    shown, words = unicodedata.normalize("NFC", shown), [number] if len(number) > 3 else []
+    shown = unicodedata.normalize("NFC", shown)
+    for pattern in DATE:
+        shown = pattern.sub("...", shown)
+    words = _numbers_in(number)
     for group in unicodedata.normalize("NFC", name).split("="):  # in letters, in characters, as it is spoken (PS3.5)
-        parts = [part for part in re.split(r"[\^\s,]+", group) if len(part) > 1 + part.isascii()]
-        joined = ["".join(parts), "".join(parts[::-1])] if len(parts) > 1 else []
-        if parts and any(_word(word).search(shown) for word in [parts[0], *joined]):
-            words += [*joined, *parts]
+        for spelled in dict.fromkeys((group, group.translate(UMLAUTS), _without_accents(group))):
+            words += _names_in(spelled, shown)
     for word in words:
-        shown = _word(word).sub("...", shown)
+        shown = word.sub("...", shown)
     return shown
 
 
-def _word(text: str) -> re.Pattern[str]:
-    if not text.isascii():  # characters are written without blanks
-        return re.compile(re.escape(text), re.IGNORECASE)
-    return re.compile(rf"(?<![^\W_]){re.escape(text)}(?![^\W_])", re.IGNORECASE)
+def _numbers_in(number: str) -> list[re.Pattern[str]]:
+    """A patient's number in any punctuation, and the longer rows of digits in it."""
+    tokens = re.findall(r"[^\W_]+", number)
+    whole = [_word(r"[\W_]*".join(map(re.escape, tokens)), tokens[0], tokens[-1])] if len("".join(tokens)) > 3 else []
+    return whole + [_word(token, token, token) for token in re.findall(r"\d{4,}", number)]
+
+
+def _names_in(name: str, shown: str) -> list[re.Pattern[str]]:
+    """The parts of a name that have to go from a text, if any: longer ones first."""
+    parts = [part for part in re.split(r"[\^\s,]+", name) if len(part) > 1 + part.isascii()]
+    joined = ["".join(parts), "".join(parts[::-1])] if len(parts) > 1 else []
+    words = [_word(re.escape(part), part, part) for part in (*joined, *parts)]
+    telling = [*words[: len(joined)], *words[len(joined) : len(joined) + 1]]  # joined, or the family name
+    return words if any(word.search(shown) for word in telling) else []
+
+
+UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "o", "Ø": "O"}
+)
+
+
+def _without_accents(text: str) -> str:
+    return "".join(sign for sign in unicodedata.normalize("NFD", text) if not unicodedata.combining(sign))
+
+
+def _word(pattern: str, first: str, last: str) -> re.Pattern[str]:
+    """A word by itself: no letter beside a letter, no digit beside a digit. Characters are written without blanks."""
+    before, after = (r"\d" if sign.isdigit() else r"[^\W\d_]" for sign in (first[0], last[-1]))
+    latin = all("LATIN" in unicodedata.name(sign, "") or sign.isdigit() for sign in (first[0], last[-1]))
+    return re.compile(rf"(?<!{before}){pattern}(?!{after})" if latin else pattern, re.IGNORECASE)

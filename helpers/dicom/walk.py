@@ -24,6 +24,7 @@ EXPLICIT = Struct("<HH2sH").unpack_from
 IMPLICIT = Struct("<HHI").unpack_from
 LENGTH = Struct("<I").unpack_from
 PIXEL_TAGS = frozenset({tags.PIXELS, tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS})
+PIXELS_END = max(PIXEL_TAGS)
 DEEPEST = 16
 
 
@@ -89,6 +90,45 @@ def true_syntax(syntax: str, data: bytes, body: int) -> str:
     return EXPLICIT_LE if data[body + 4 : body + 6] in SHORT | LONG else IMPLICIT_LE
 
 
+def twice(data: bytes, body: int, explicit: bool) -> bool:
+    """True when an element that a volume needs stands there twice with different values: parsers keep the last one."""
+    try:
+        elements = walk(data, body, explicit, ordered=False)
+    except Puzzling:
+        return False
+    values: dict[int, bytes] = {}
+    for tag, _, _, start, length in elements:
+        if tag in tags.WANTED and values.setdefault(tag, data[start : start + length]) != data[start : start + length]:
+            return True
+    return False
+
+
+def elements_only(tail: bytes, explicit: bool, whole: bool) -> bool:
+    """True when what stands behind the pixel element are data elements (padding, signatures) up to the end.
+
+    whole: `tail` reaches to the end of the file; else only its beginning is looked at.
+    """
+    position, last = 0, PIXELS_END
+    while position < len(tail):
+        piece = tail[position : position + 12]
+        if len(piece) < 8:
+            return False
+        tag = int.from_bytes(piece[:2], "little") << 16 | int.from_bytes(piece[2:4], "little")
+        length, size = int.from_bytes(piece[4:8], "little"), 8
+        if explicit and piece[4:6] in LONG:
+            length, size = int.from_bytes(piece[8:12], "little"), 12
+        elif explicit:
+            length >>= 16
+            if piece[4:6] not in SHORT:
+                return False
+        if tag <= last:
+            return False
+        if length == UNDEFINED:
+            return True
+        position, last = position + size + length, tag
+    return position == len(tail) or not whole
+
+
 def _skip_sequence(data: bytes, position: int, explicit: bool, depth: int) -> int:
     """The offset behind a sequence of undefined length whose first item stands at `position`."""
     while True:
@@ -131,10 +171,10 @@ def _skip_item(data: bytes, position: int, explicit: bool, depth: int) -> int:
             position = _skip_sequence(data, position, inner, depth + 1)
 
 
-def walk(data: bytes, position: int, explicit: bool) -> list[Element]:
+def walk(data: bytes, position: int, explicit: bool, ordered: bool = True) -> list[Element]:
     """All top-level elements up to and with PixelData. Raises Puzzling where the simple rules do not suffice.
 
-    data: the beginning of the content; every element before the pixels must lie within it.
+    data: the beginning of the content; every element before the pixels must lie within it. ordered: tags must rise.
     """
     elements: list[Element] = []
     add, end, last = elements.append, len(data), 0
@@ -154,7 +194,7 @@ def walk(data: bytes, position: int, explicit: bool) -> list[Element]:
                 vr = b""
                 position += 8
             tag = group << 16 | number
-            if tag <= last:  # the standard wants rising tags; anything else may be a slip of a length
+            if tag <= last and ordered:  # the standard wants rising tags; anything else may be a slip of a length
                 raise Puzzling
             last = tag
             add(Element(tag, vr, begin, position, length))

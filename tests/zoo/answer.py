@@ -14,7 +14,7 @@ from tests.zoo.writer import Series, datasets, save_all
 class Answer:
     """What is right. hu: in the writer's order, slices `kept` of it; kinds: findings that must be there, and no other.
 
-    error: a word that the message of the refusal must hold; then there is no volume.
+    error: a word that the message of the refusal must hold; then there is no volume. within: how far off values may be.
     """
 
     series: Series = field(default_factory=Series)
@@ -23,6 +23,7 @@ class Answer:
     options: dict[str, Any] = field(default_factory=dict)
     kept: list[int] | None = None
     dtype: str = "int16"
+    within: float = 0.0
     source: Callable[[Path], Any] = lambda folder: folder
 
 

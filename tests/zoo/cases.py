@@ -1,8 +1,19 @@
 """All edge cases, by name: every module of the zoo adds its own to CASES."""
 
-from tests.zoo import collections, damage, encodings, enhanced, geometry, padding, pixels, rescale, spacing
+from tests.zoo import (
+    collections,
+    contradictions,
+    damage,
+    encodings,
+    enhanced,
+    geometry,
+    padding,
+    pixels,
+    rescale,
+    spacing,
+)
 from tests.zoo.answer import CASES
 
-QUESTIONS = (geometry, spacing, collections, rescale, pixels, encodings, enhanced, padding, damage)
+QUESTIONS = (geometry, spacing, collections, rescale, pixels, encodings, enhanced, padding, damage, contradictions)
 
 __all__ = ["CASES", "QUESTIONS"]
