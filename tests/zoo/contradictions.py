@@ -124,7 +124,7 @@ def only_the_first_frame_is_lossless(folder):
 @case
 def a_bit_flipped_within_an_archive(folder):
     """Behind the pixels stands more, so that they can be unpacked without the checksum being met."""
-    series = tweaked(folder / "in", lambda ds, k: setattr(ds, "DataSetTrailingPadding", bytes(3000)))
+    series = tweaked(folder / "in", lambda ds, k: setattr(ds, "DataSetTrailingPadding", bytes(1 << 21)))
     with zipfile.ZipFile(folder / "all.zip", "w", zipfile.ZIP_STORED) as archive:
         for path in sorted((folder / "in").iterdir()):
             archive.write(path, path.name)
