@@ -21,6 +21,8 @@ RIGHT, LEFT = 1, 2
 AIR_BELOW = -400  # HU: half-way between lung (about -850) and the chest wall (about +50)
 WORKING_PIXEL = 1.3  # mm: finer images are searched at about this size and refined at the end
 CLOSING = 9.0  # mm: radius of the ball that closes the dents left by vessels and by nodules at the pleura
+EMPTY = -930.0  # HU: the mean of the air around a patient is below, that of a lung above
+SMALLEST_CUT = 1000.0  # mm2: what is smaller and lies at the border is no lung that is cut by it
 SMALLEST_ML = 150.0  # a smaller piece of air is no lung, in a scan of the whole chest
 
 
@@ -42,17 +44,22 @@ def segment_lungs(volume: CTVolume) -> np.ndarray:
     """Both lungs of a chest CT: uint8 of the volume's shape, 0 elsewhere, 1 the patient's right lung, 2 the left.
 
     Vessels inside the lungs and nodules that touch the pleura are kept, windpipe and main bronchi are not.
-    Raises `LungError` when the volume holds no air-filled pair (or single one) of lungs. A few seconds for 133 slices
-    of 512 x 512.
+    A lung that the border of the picture cuts is found if the other one is whole. A few seconds for 133 slices of
+    512 x 512. Raises `LungError` when the volume holds no air-filled pair (or single one) of lungs, or no HU.
     """
+    for finding in volume.findings:
+        if finding.kind in ("not_hu", "no_rescale"):
+            raise LungError(f"Lungs are looked for in Hounsfield units. {finding.message}")
     grid = _turned(volume)
     factor = max(1, round(WORKING_PIXEL / max(grid.spacing[1:])))
     coarse = _block_mean(grid.hu, factor)
     spacing = (grid.spacing[0], grid.spacing[1] * factor, grid.spacing[2] * factor)
     voxel_ml = float(np.prod(spacing)) / 1000
-    air = _enclosed_air(coarse, _block_mean(grid.outside, factor) > 0)
+    air, cut = _enclosed_air(coarse, _block_mean(grid.outside, factor) > 0, spacing)
     airways = follow_airways(air, coarse, spacing, AIR_BELOW)
     pieces = _two_lungs(air & ~airways, coarse, spacing, voxel_ml)
+    if len(pieces) == 1 and cut.any():
+        pieces = _with_the_cut_one(pieces, (air | cut) & ~airways, coarse, spacing, voxel_ml)
     labels = np.zeros(coarse.shape, np.uint8)
     kept = np.logical_or.reduce(list(pieces.values()))
     other_air = airways | (ndimage.binary_opening(air, IN_PLANE) & ~kept)  # and gas below the diaphragm
@@ -115,10 +122,12 @@ def _block_mean(hu: np.ndarray, factor: int) -> np.ndarray:
     return out / factor**2
 
 
-def _enclosed_air(hu: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """Air inside the body: pieces that lie along the border of the field, slice by slice, are the room.
+def _enclosed_air(hu: np.ndarray, outside: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
+    """Air inside the body, and what may be a lung that the border of the picture cuts.
 
-    A large patient may reach the border, and then a lung touches it as well, but with a small part of its outline.
+    Pieces that lie along the border of the field, slice by slice, are the room. A large patient may reach the border,
+    and then a lung touches it as well, but with a small part of its outline; or the picture is cut through a lung,
+    which is large and not as empty as the room.
     """
     air = (hu < AIR_BELOW) & ~outside
     pieces, n = ndimage.label(air, structure=IN_PLANE)
@@ -126,9 +135,12 @@ def _enclosed_air(hu: np.ndarray, outside: np.ndarray) -> np.ndarray:
     border = ndimage.binary_dilation(beyond, IN_PLANE)[:, 1:-1, 1:-1] & air
     contact = np.bincount(pieces[border], minlength=n + 1)
     size = np.bincount(pieces.ravel(), minlength=n + 1)
+    density = np.bincount(pieces.ravel(), weights=hu.ravel(), minlength=n + 1) / np.maximum(size, 1)
     room = contact > 0.8 * np.sqrt(size)
     room[0] = True
-    return ~room[pieces]
+    cut = room & (size * spacing[1] * spacing[2] > SMALLEST_CUT) & (density > EMPTY)
+    cut[0] = False
+    return ~room[pieces], cut[pieces]
 
 
 def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dict[int, np.ndarray]:
@@ -142,7 +154,7 @@ def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dic
     large = [int(k) for k in np.argsort(sizes)[::-1] if sizes[k] > least and sizes[k] > 0.1 * sizes.max()]
     # gas in stomach or bowel is emptier than any lung: a lung is crossed by vessels
     # and the foam of a table is flat
-    large = [k for k in large if hu[pieces == k].mean() > -975.0 and not _flat(pieces == k, spacing)][:4]
+    large = [k for k in large if np.median(hu[pieces == k]) > -975.0 and not _flat(pieces == k, spacing)][:4]
     if not large:
         raise LungError(f"No lungs found: this volume encloses no region of lung density of {least:.0f} ml or more.")
     masks = [pieces == k for k in large]
@@ -152,10 +164,32 @@ def _two_lungs(air: np.ndarray, hu: np.ndarray, spacing, voxel_ml: float) -> dic
     masks = masks[:2]
     columns = [_column(m) for m in masks]
     if len(masks) == 1:
-        labels = [LEFT if columns[0] > middle else RIGHT]
+        labels = [LEFT if columns[0] > _spine(masks[0], hu, spacing, middle) else RIGHT]
     else:
         labels = [RIGHT, LEFT] if columns[0] < columns[1] else [LEFT, RIGHT]
     return {label: _regrown(mask, air, masks) for label, mask in zip(labels, masks)}
+
+
+def _with_the_cut_one(one: dict[int, np.ndarray], air: np.ndarray, hu, spacing, voxel_ml) -> dict[int, np.ndarray]:
+    """Where one lung was found alone: the other one, if the border of the picture cuts it; else `one` as it is."""
+    both = _two_lungs(air, hu, spacing, voxel_ml)
+    (known,) = one.values()
+    sizes = [int(mask.sum()) for mask in both.values()]
+    if len(both) < 2 or min(sizes) < 0.2 * max(sizes) or not any((mask & known).any() for mask in both.values()):
+        return one
+    middle = _spine(known, hu, spacing, float("nan"))
+    return both if _column(both[RIGHT]) < middle < _column(both[LEFT]) else one
+
+
+def _spine(lung: np.ndarray, hu: np.ndarray, spacing, middle: float) -> float:
+    """The column with most bone behind the middle of a lung, or `middle` where there is no bone.
+
+    With one lung the middle of the body does not tell its side: the picture may show half of the body.
+    """
+    behind = int(np.average(np.arange(hu.shape[1]), weights=lung.sum(axis=(0, 2))))
+    bone = (hu[:, behind:] > 200).sum(axis=(0, 1)).astype(float)
+    smooth = ndimage.uniform_filter1d(bone, max(3, round(30.0 / spacing[2])), mode="constant")
+    return float(smooth.argmax()) if bone.any() else middle
 
 
 def _regrown(mask: np.ndarray, air: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,8 @@ import pytest
 
 from helpers import lungs
 from helpers.airways import follow_airways
-from helpers.dicom import read_series
+from helpers.dicom import read_series, scan_folder
+from helpers.findings import Finding
 from helpers.phantom import LABELS, Nodule, chest_phantom, write_series
 from helpers.volume import CTVolume
 
@@ -218,3 +219,45 @@ def test_a_slab_cut_by_the_scan_circle_keeps_both_lungs(medimg_data):
     labels = lungs.segment_lungs(volume)
     right, left = lungs.lung_volumes_ml(labels, volume).values()
     assert 100 < right < 150 and 180 < left < 230
+
+
+def part(volume: CTVolume, rows=slice(None), columns=slice(None)) -> CTVolume:
+    """The same patient in a smaller picture."""
+    affine = volume.affine.copy()
+    affine[:3, 3] = volume.position((0, rows.start or 0, columns.start or 0))
+    return CTVolume(volume.hu[:, rows, columns], affine, padding=np.asarray(volume.outside)[:, rows, columns])
+
+
+@pytest.fixture(scope="module")
+def small():
+    phantom = chest_phantom(seed=1, shape=(48, 192, 192))
+    return phantom, as_volume(phantom)
+
+
+@pytest.mark.parametrize("columns", [slice(48, None), slice(0, -48)])
+def test_a_lung_cut_by_the_border_is_found(small, columns):
+    phantom, volume = small
+    labels, truth = lungs.segment_lungs(part(volume, columns=columns)), phantom.lungs[:, :, columns]
+    assert min(lungs.dice(labels == side, truth == side) for side in (1, 2)) > 0.98
+
+
+@pytest.mark.parametrize("columns", [slice(0, 96), slice(96, None)])
+def test_half_a_body_shows_the_lung_of_its_own_side(small, columns):
+    phantom, volume = small
+    labels, truth = lungs.segment_lungs(part(volume, columns=columns)), phantom.lungs[:, :, columns]
+    side = 1 if columns.start == 0 else 2
+    assert lungs.dice(labels == side, truth == side) > 0.98 and not (labels == 3 - side).any()
+
+
+@pytest.mark.real_data
+def test_a_hollow_head_has_no_lungs(medimg_data):
+    head = next(info for info in scan_folder(medimg_data / "dicom" / "head-tilt-mixed") if info.n_slices > 8)
+    with pytest.raises(lungs.LungError, match="No lungs found"):
+        lungs.segment_lungs(read_series(head))
+
+
+def test_values_that_are_no_hu_are_refused(small):
+    _, volume = small
+    other = CTVolume(volume.hu, volume.affine, [Finding("not_hu", "Modality MR: the values are not Hounsfield units.")])
+    with pytest.raises(lungs.LungError, match="looked for in Hounsfield units"):
+        lungs.segment_lungs(other)
