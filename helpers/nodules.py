@@ -154,7 +154,7 @@ def load_patches(path: str | Path) -> Patches:
     The files of MedMNIST (nodulemnist3d.npz) fit too: their test part is read. There the label is malignant or benign,
     another question than nodule or vessel.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     try:
         with np.load(path, allow_pickle=False) as file:
             prefix = "" if "images" in file.files else "test_"

@@ -162,13 +162,14 @@ def save_weights(model: keras.Model, path: Path) -> None:
     content = {f"w{k:03d}": values.astype(np.float16) for k, values in enumerate(model.get_weights())}
     widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     write_atomically(
-        Path(path), lambda stream: np.savez_compressed(stream, side=model.input_shape[1], n=len(widths), **content)
+        Path(path).expanduser(),
+        lambda stream: np.savez_compressed(stream, side=model.input_shape[1], n=len(widths), **content),
     )
 
 
 def load_unet(path: str | Path | None = None) -> keras.Model:
     """The U-Net shipped with the course (or one saved by `save_weights`), trained on drawn chests only."""
-    path = WEIGHTS if path is None else Path(path)
+    path = WEIGHTS if path is None else Path(path).expanduser()
     try:
         with np.load(path, allow_pickle=False) as file:
             side = int(file["side"])

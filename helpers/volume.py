@@ -199,7 +199,7 @@ class CTVolume:
         image.set_qform(affine, code=1 if self.tilt < 0.01 else 0)
         image.set_sform(affine, code=1)
         if path is not None:
-            nibabel.save(image, Path(path))
+            nibabel.save(image, Path(path).expanduser())
         return image
 
     def to_sitk(self) -> SimpleITK.Image:

@@ -470,3 +470,26 @@ def test_members_with_odd_names_are_found_again(tmp_path):
         for path in (tmp_path / "in").iterdir():
             target.write(path, f"./a//{path.name}")
     assert len(read_series(scan_folder(tmp_path / "all.zip")[0].files).hu) == 10
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    plain(tmp_path / "scan")
+    assert len(read_series("~/scan").hu) == 10
+    files = [f"~/scan/{path.name}" for path in (tmp_path / "scan").iterdir()]
+    volume = read_series(files)
+    volume.to_nifti("~/scan.nii.gz")
+    assert len(volume.hu) == 10 and (tmp_path / "scan.nii.gz").exists()
+    assert "no such file" in str(scan_folder(["~nobody_of_this_name/x"]).skipped)
+
+
+def test_the_five_lines_of_the_readme(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    plain(tmp_path / "scan")
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = [text.split("```")[0] for text in readme.split("```python\n")[1:]]
+    exec(block, {})
+    assert "12 x 16" in capsys.readouterr().out and (tmp_path / "scan.nii.gz").exists()

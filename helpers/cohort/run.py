@@ -74,7 +74,7 @@ def summarise(
 
 def subfolders(root: str | os.PathLike) -> Iterator[Path]:
     """What to give `summarise` for a tree: each folder and file directly in it as a source of its own, sorted."""
-    root = Path(root)
+    root = Path(root).expanduser()
     if not root.is_dir():
         raise NotADirectoryError(f"{root.name} is no folder: give the one that holds the series.")
     entries = sorted(root.iterdir())

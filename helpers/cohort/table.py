@@ -30,7 +30,7 @@ class Results:
     """
 
     def __init__(self, out: str | Path | None, key: bytes | None, retry_errors: bool = False):
-        self.out = None if out is None else Path(out)
+        self.out = None if out is None else Path(out).expanduser()
         self.fresh: list[dict] = []
         self.flushed = time.monotonic()
         self.before = self._load()

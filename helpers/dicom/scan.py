@@ -16,7 +16,7 @@ from helpers.dicom.groups import Group, contrast_findings, group
 from helpers.dicom.header import Header
 from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
-from helpers.dicom.sources import Entry, Unreadable, check_exists, list_entries, stay_open
+from helpers.dicom.sources import Entry, Unreadable, at_home, check_exists, list_entries, stay_open
 from helpers.dicom.stack import Stack, arrange
 from helpers.findings import Finding
 
@@ -123,7 +123,7 @@ def scan_folder(path: Source) -> SeriesList:
     if isinstance(path, str | os.PathLike):
         if not os.fspath(path):
             raise FileNotFoundError("The path is empty; give a folder, a zip archive or a DICOM file.")
-        check_exists(Path(path))
+        check_exists(at_home(path))
     entries, unread = list_entries(path)
     skips = [Skip(name, reason) for name, reason in unread]
     frames: list[Frame] = []

@@ -280,6 +280,14 @@ def _add_zip(path: str, prefix: str, entries: list[Entry], skipped: Skipped) -> 
             skipped.append((prefix + info.filename, str(error)))
 
 
+def at_home(path: str | os.PathLike) -> Path:
+    """A path whose ``~`` stands for the user's home; a file may be called ~something, too."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user
+        return Path(path)
+
+
 def check_exists(path: Path) -> None:
     """Raises FileNotFoundError or PermissionError, in a sentence, when there is neither such a file nor such a member
     of an archive, or when it may not be looked at.
@@ -337,13 +345,13 @@ def list_entries(source: str | os.PathLike | Iterable[str | os.PathLike]) -> tup
     entries: list[Entry] = []
     skipped: Skipped = []
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
+        path = at_home(source)
         if path.is_dir():
             _walk(str(path), "", 0, entries, skipped)
         else:
             _entry(path, _shown(path.name), entries, skipped)
         return entries, skipped
-    paths = [Path(item) for item in source]
+    paths = [at_home(item) for item in source]
     names = [path.name for path in paths]
     doubled = len(set(names)) < len(names)
     seen: set[str] = set()

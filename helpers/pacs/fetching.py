@@ -75,7 +75,7 @@ def get(
     """
     if not wanted:
         raise ValueError("get() needs a condition, for example SeriesInstanceUID=uid: without one it would fetch all.")
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     images = find(archive, "image", log=log, **wanted)
     if images.empty:
         raise PacsError(f"{archive} has no image that matches: look with find() first.", "empty")

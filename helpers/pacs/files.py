@@ -55,7 +55,7 @@ def _named(source: object) -> list[tuple[Path, str]]:
     """Paths with names for people: relative to the folder given, else the file's own name."""
     files = getattr(source, "files", source)
     if isinstance(files, (str, os.PathLike)):
-        root = Path(files)
+        root = Path(files).expanduser()
         if not root.exists():
             raise FileNotFoundError(f"There is no file or folder {root.name}: check the path.")
         if root.is_dir():

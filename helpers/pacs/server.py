@@ -56,7 +56,7 @@ def local_server(
     It speaks C-ECHO, C-STORE, C-FIND and C-GET, takes several clients at once, and never listens on another address.
     """
     with tempfile.TemporaryDirectory(prefix="archive-") as own:
-        shelf = _Shelf(Path(own if folder is None else folder), cut_after)
+        shelf = _Shelf(Path(own if folder is None else folder).expanduser(), cut_after)
         entity = AE(ae_title=ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = list(allow or ())

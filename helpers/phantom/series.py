@@ -65,13 +65,14 @@ def write_series(
 
     awkward lists the difficulties wanted (keys of `AWKWARD`). The same phantom, seed and difficulties give the same
     bytes. Reading the files back gives `phantom.hu` exactly, except where a difficulty changes stored values
-    ("tilt" resamples; "unsigned" and "high_bits" store the corners as -1024 HU; "slope_per_slice" rounds to 2 HU).
+    ("tilt" resamples; "unsigned" and "high_bits" store the corners as -1024 HU, "fractional_slope" as -2024;
+    "slope_per_slice" rounds to 2 HU).
     ValueError names an unknown difficulty.
     """
     wanted = {awkward} if isinstance(awkward, str) else set(awkward)
     if unknown := sorted(wanted - set(AWKWARD)):
         raise ValueError(f"write_series knows no difficulty {', '.join(unknown)}; choose from {', '.join(AWKWARD)}")
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, 77])
     uids = _Uids(f"{phantom.seed} {phantom.hu.shape} {seed} {patient_id} {series_number} {description}", study_uid)
