@@ -166,16 +166,16 @@ def _note_doubles(stack: Stack) -> None:
 def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
     """Affine, tilt, missing slices and uneven distances."""
     first = stack.places[0][0]
-    base = float(np.sort(steps)[(len(steps) - 1) // 2])  # the lower median: one gap among two steps is still a gap
-    times = np.clip(np.rint(steps / base), 1, FARTHEST + 1).astype(int)
+    base, times = _usual(steps)
     off = np.abs(steps - times * base)
-    gap = (times > 1) & (off <= 0.05 * base) & (times <= FARTHEST)
+    gap = (times > 1) & (off <= _tolerance(base, 0.05)) & (times <= FARTHEST)
     uneven = np.flatnonzero(((off > np.maximum(0.01 * base, 0.01)) | (times > FARTHEST)) & ~gap)
     single = np.where(gap, times, 1)
     stack.slots = [0, *np.cumsum(single).tolist()]
     stack.affine = _affine(first, positions[0], (positions[-1] - positions[0]) / len(steps))
     stack.whole = _affine(first, positions[0], (positions[-1] - positions[0]) / single.sum())
     stack.step = float(steps.sum() / single.sum())
+    away = np.abs(np.concatenate([[0.0], np.cumsum(steps)]) - np.array(stack.slots) * stack.step)
     for k in np.flatnonzero(gap):
         stack.gaps.append(_gap_finding(stack, positions, int(k), int(times[k])))
     if uneven.size:
@@ -185,22 +185,38 @@ def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
             f"{plural(len(uneven), 'step')} differ{'s' * (len(uneven) == 1)} from the usual {base:.4g} mm, the first "
             f"before {names[0]}."
         )
-        far = off[uneven].max() > 0.1 * base or (times[uneven] > 1).any()
+        far = away.max() > _tolerance(base, 0.1) or bool((times[uneven] > 1).any())
         (stack.gaps if far else stack.findings).append(Finding("uneven_spacing", text, names))
         stack.fillable = not far
-    _note_drift(stack, steps, base)
+    _note_drift(stack, steps, base, away)
     if not stack.gaps:
         _note_sparse(stack, first, base)
     _note_tilt(stack, first)
 
 
-def _note_drift(stack: Stack, steps: np.ndarray, base: float) -> None:
+def _tolerance(base: float, share: float) -> float:
+    """A share of the step in mm; of fine steps up to twice as much, as some writers round positions to 0.1 mm."""
+    return max(share * base, min(2 * share * base, 0.1))
+
+
+def _usual(steps: np.ndarray) -> tuple[float, np.ndarray]:
+    """The usual distance, and how many of it each step is (1 at least, FARTHEST + 1 at most).
+
+    The lower median, as one gap among two steps is still a gap; then the mean of all steps near it, as positions that
+    were rounded make steps of two lengths.
+    """
+    base = float(np.sort(steps)[(len(steps) - 1) // 2])
+    near = steps[np.abs(steps - base) < 0.2 * base]
+    base = float(near.mean())
+    return base, np.clip(np.rint(steps / base), 1, FARTHEST + 1).astype(int)
+
+
+def _note_drift(stack: Stack, steps: np.ndarray, base: float, away: np.ndarray) -> None:
     """Steps that change so little that none stands out, yet add up: slices far from where even steps put them."""
-    away = np.abs(np.concatenate([[0.0], np.cumsum(steps)]) - np.array(stack.slots) * stack.step)
     worst = int(np.argmax(away))
     if away[worst] <= max(0.01 * base, 0.01):
         return
-    name, far = stack.places[worst][0].name, away[worst] > 0.1 * base
+    name, far = stack.places[worst][0].name, away[worst] > _tolerance(base, 0.1)
     text = (
         f"Slice distances change along the stack ({steps.min():.5g} to {steps.max():.5g} mm): {name} lies "
         f"{away[worst]:.3g} mm from where even steps put it."

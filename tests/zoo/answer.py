@@ -14,7 +14,8 @@ from tests.zoo.writer import Series, datasets, save_all
 class Answer:
     """What is right. hu: in the writer's order, slices `kept` of it; kinds: findings that must be there, and no other.
 
-    error: a word that the message of the refusal must hold; then there is no volume. within: how far off values may be.
+    error: a word that the message of the refusal must hold; then there is no volume. within, near: how far off values
+    and places (mm) may be.
     """
 
     series: Series = field(default_factory=Series)
@@ -24,6 +25,7 @@ class Answer:
     kept: list[int] | None = None
     dtype: str = "int16"
     within: float = 0.0
+    near: float = 1e-4
     source: Callable[[Path], Any] = lambda folder: folder
 
 

@@ -119,3 +119,23 @@ def every_slice_twice(folder):
     series = plain(folder)
     plain(folder / "again", series)
     return Answer(series, found("duplicate"))
+
+
+FINE = Series(step=(0.0, 0.0, 0.625))
+
+
+def _one_decimal(ds, k):
+    ds.ImagePositionPatient = [-30, -20, f"{100 + 0.625 * k:.1f}"]
+
+
+@case
+def positions_with_one_decimal(folder):
+    """Steps of 0.6 and 0.7 mm, each slice within 0.05 mm of its place: said, and read."""
+    return Answer(tweaked(folder, _one_decimal, FINE), found("uneven_spacing"), near=0.12)
+
+
+@case
+def positions_with_one_decimal_and_a_gap(folder):
+    series = tweaked(folder, _one_decimal, FINE)
+    (folder / name(4)).unlink()
+    return Answer(series, error="1 slice missing between 02.dcm and 05.dcm")
