@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pynetdicom.acse import ACSE
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage
 
 from helpers.pacs import Archive, MessageLog, PacsError, TransferInterrupted, echo, find, get, local_server, store
@@ -148,6 +149,16 @@ def test_each_refusal_names_its_remedy():
     with pytest.raises(PacsError, match="check host, port") as caught:
         echo(archive)
     assert caught.value.reason == "unreachable"
+
+
+def test_a_rejection_that_hangs_up_at_once(monkeypatch):
+    """The line is closed again before pynetdicom looks whether it is open: the answer counts nevertheless."""
+    ask = ACSE.send_request
+    monkeypatch.setattr(ACSE, "send_request", lambda self: (ask(self), time.sleep(0.5)))
+    with local_server(allow=["FRIEND"]) as archive:
+        with pytest.raises(PacsError, match="administrator") as caught:
+            echo(archive)
+        assert caught.value.reason == "calling_ae"
 
 
 def test_a_port_that_speaks_no_dicom():

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pandas as pd
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.sop_class import Verification
 
 from helpers.pacs.log import MessageLog
@@ -90,7 +91,9 @@ def associate(
     entity.acse_timeout = entity.dimse_timeout = archive.timeout
     entity.network_timeout = max(60.0, archive.timeout)
     connected: list[bool] = []
-    watch = [(evt.EVT_CONN_OPEN, lambda event: connected.append(True)), (evt.EVT_CONN_OPEN, send_at_once)]
+    answers: list = []
+    hear = (evt.EVT_PDU_RECV, lambda event: answers.append(event.pdu))
+    watch = [hear, (evt.EVT_CONN_OPEN, lambda event: connected.append(True)), (evt.EVT_CONN_OPEN, send_at_once)]
     association = entity.associate(
         archive.host,
         archive.port,
@@ -101,7 +104,8 @@ def associate(
         evt_handlers=[*watch, *handlers, *(log.handlers() if log else ())],
     )
     if not association.is_established:
-        raise _why_not(archive, association, bool(connected))
+        raise _why_not(archive, answers, bool(connected))
+    association.unbind(*hear)
     _leave_answers_alone(association)
     try:
         yield association
@@ -167,14 +171,19 @@ def lost(archive: Archive, association: Association) -> AssociationLost:
     return AssociationLost(words, "timeout")
 
 
-def _why_not(archive: Archive, association: Association, connected: bool) -> PacsError:
-    """Why no association stands, in a sentence with its remedy."""
+def _why_not(archive: Archive, answers: Sequence, connected: bool) -> PacsError:
+    """Why no association stands, in a sentence with its remedy.
+
+    answers: the PDUs that came. The association itself is no witness: of an archive that rejects and hangs up at once
+    pynetdicom 3.0.4 may see the hanging up only (it looks whether the line is open before it looks for the answer).
+    """
     where = f"{archive.host}:{archive.port}"
     if not connected:
         words = f"Nothing answers at {where}: check host, port and firewall, and that the archive is running."
         return PacsError(words, "unreachable")
-    if association.is_rejected:
-        return _rejection(archive, association.acceptor.primitive)
+    for answer in answers:
+        if isinstance(answer, A_ASSOCIATE_RJ):
+            return _rejection(archive, answer.to_primitive())
     words = (
         f"Something answers at {where}, but does not open a DICOM association: wrong port (a web server's, perhaps), "
         "or the archive is stopping."
