@@ -23,6 +23,9 @@ class Finding:
         return f"{self.kind}: {self.message}"
 
 
+NO_HU = ("not_hu", "no_rescale")  # findings with which the values of a volume are no Hounsfield units
+
+
 class DicomSeriesError(ValueError):
     """A series that cannot be read without guessing. ``findings`` tells what stood in the way, file by file."""
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from helpers.airways import IN_PLANE, follow_airways
 from helpers.candidates import Candidate, nodule_candidates
+from helpers.findings import NO_HU
 from helpers.volume import CTVolume
 
 __all__ = ["Candidate", "LungError", "dice", "lung_volumes_ml", "nodule_candidates", "segment_lungs", "threshold_only"]
@@ -48,7 +49,7 @@ def segment_lungs(volume: CTVolume) -> np.ndarray:
     512 x 512. Raises `LungError` when the volume holds no air-filled pair (or single one) of lungs, or no HU.
     """
     for finding in volume.findings:
-        if finding.kind in ("not_hu", "no_rescale"):
+        if finding.kind in NO_HU:
             raise LungError(f"Lungs are looked for in Hounsfield units. {finding.message}")
     grid = _turned(volume)
     factor = max(1, round(WORKING_PIXEL / max(grid.spacing[1:])))

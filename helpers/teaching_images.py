@@ -50,8 +50,8 @@ class Slice(NamedTuple):
     what: str
 
 
-def ct_slice(series: str | None = None) -> Slice:
-    """The middle slice of the reader's own CT series, or the small slice that pydicom brings along."""
+def ct_slice(series: str | None = None, gaps: str = "raise") -> Slice:
+    """The middle slice of the reader's own CT series (the largest of several), or the small one that pydicom brings."""
     if series is None:
         from pydicom import dcmread
         from pydicom.data import get_testdata_file
@@ -60,8 +60,8 @@ def ct_slice(series: str | None = None) -> Slice:
         hu = header.pixel_array * float(header.RescaleSlope) + float(header.RescaleIntercept)
         return Slice(hu, "bundled", "pydicom's CT_small, a real slice of 128 x 128 pixels")
     from helpers.datasets import resolve
-    from helpers.dicom import read_series
+    from helpers.dicom import read_series, scan_folder
 
-    volume = read_series(resolve(series, expects="series"))
+    volume = read_series(scan_folder(resolve(series, expects="series")).largest(), gaps=gaps)
     hu = volume.filled().hu[len(volume.hu) // 2].astype(float)
     return Slice(hu, "own", f"the middle slice of your series of {len(volume.hu)}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from helpers.findings import Finding
+from helpers.findings import NO_HU, Finding
 from helpers.hounsfield import Padding
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ class CTVolume:
         """(dz, dy, dx) in mm, dz along the slice normal, so that their product is the volume of a voxel."""
         dy, dx = np.linalg.norm(self.affine[:3, 1]), np.linalg.norm(self.affine[:3, 2])
         return float(abs(np.linalg.det(self.affine[:3, :3])) / (dy * dx)), float(dy), float(dx)
+
+    @property
+    def is_hu(self) -> bool:
+        """Whether the values are Hounsfield units: False for MR and the like, and for files without rescale."""
+        return not any(finding.kind in NO_HU for finding in self.findings)
 
     @property
     def voxel_ml(self) -> float:

@@ -172,6 +172,20 @@ def test_the_table_shows_a_row_per_series(tmp_path):
     assert series[0].extent == pytest.approx((25.0, 12 * 0.8, 16 * 0.7))
 
 
+def test_the_largest_of_several(tmp_path):
+    """A CT before anything else, then the one with the most voxels; for nothing at all, the reasons."""
+    plain(tmp_path / "small", Series(stored=Series().stored[:3]))
+    plain(tmp_path / "large", Series(uid=f"{Series().uid}.9"))
+    many = scan_folder(tmp_path)
+    assert len(many) == 2 and many.largest().n_slices == len(Series().stored)
+    next(info for info in many if info.n_slices > 3).modality = "MR"
+    assert many.largest().n_slices == 3
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "notes.txt").write_text("no image")
+    with pytest.raises(DicomSeriesError, match=r"notes\.txt is"):
+        scan_folder(tmp_path / "nothing").largest()
+
+
 def test_a_value_that_swallowed_the_name_is_not_shown(tmp_path):
     plain(tmp_path, Series(stored=Series().stored[:1]))
     (path,) = tmp_path.iterdir()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
 from helpers.dicom.sources import Entry, Unreadable, at_home, check_exists, list_entries, stay_open
 from helpers.dicom.stack import Stack, arrange
-from helpers.findings import Finding
+from helpers.findings import DicomSeriesError, Finding, some
 
 KINDS = {Localizer: "localizer", Mosaic: "mosaic", Broken: "broken"}
 Source = str | os.PathLike | Iterable[str | os.PathLike]
@@ -80,6 +81,17 @@ class SeriesList(list[SeriesInfo]):
     def skipped(self) -> list[tuple[str, str]]:
         """(file, reason) for everything that is in no series."""
         return [(skip.name, skip.reason) for skip in self.skips]
+
+    def largest(self) -> SeriesInfo:
+        """The CT with the most voxels, else the largest of what there is; DicomSeriesError where there is nothing."""
+        if not self:
+            raise self.empty()
+        return max(self, key=lambda info: (info.modality == "CT", math.prod(info.shape)))
+
+    def empty(self, findings: Sequence[Finding] = ()) -> DicomSeriesError:
+        """The error that says why there is no series in it."""
+        told = [f"{skip.name}{' is' if skip.kind == 'skipped' else ':'} {skip.reason}" for skip in self.skips]
+        return DicomSeriesError(f"No readable series here: {some(told) or 'there are no files'}.", findings)
 
     HEADINGS = ("", "modality", "description", "slices", "matrix", "spacing z, y, x (mm)", "tilt", "findings")
 

@@ -105,13 +105,7 @@ def _raise_nothing(series: SeriesList, series_uid: str | None, findings: list[Fi
     if series_uid is not None and series:
         listed = "; ".join(str(info) for info in series[:20])
         raise DicomSeriesError(f"No series has the UID that was asked for; there are: {listed}.", findings)
-    reasons = some(
-        [
-            f"{skip.name} is {skip.reason}" if skip.kind == "skipped" else f"{skip.name}: {skip.reason}"
-            for skip in series.skips
-        ]
-    )
-    raise DicomSeriesError(f"No readable series here: {reasons or 'there are no files'}.", findings)
+    raise series.empty(findings)
 
 
 def _left_out(skips: list[Skip], info: SeriesInfo) -> list[Finding]:

@@ -19,8 +19,11 @@ LUNG_COLOURS = {1: COLOURS[5], 2: COLOURS[4]}
 OUTLINE = {1: "solid", 2: "dashed"}
 
 
-def grey(hu: np.ndarray, preset: str = "mediastinum") -> np.ndarray:
-    """HU -> brightness 0..1 in one of the preset windows."""
+def grey(hu: np.ndarray, preset: str | None = "mediastinum") -> np.ndarray:
+    """HU -> brightness 0..1 in one of the preset windows; None for values that are no HU: all but their extremes."""
+    if preset is None:
+        low, high = np.percentile(hu, (1, 99))
+        return np.clip((hu - low) / max(high - low, 1e-6), 0, 1)
     centre, width, _ = WINDOWS[preset]
     return window(hu, centre, width)
 
@@ -49,8 +52,13 @@ def brightness(images: Mapping[str, np.ndarray], title: str, low: float, high: f
     return figure
 
 
-def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequence[float] | None = None) -> Figure:
-    """Axial, coronal and sagittal cut through one point (patient mm; default the middle), to one scale."""
+def planes(
+    volume: CTVolume, title: str, preset: str | None = "mediastinum", at: Sequence[float] | None = None
+) -> Figure:
+    """Axial, coronal and sagittal cut through one point (patient mm; default the middle), to one scale.
+
+    preset: a window, or None for values that are no HU.
+    """
     point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
     index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2))
@@ -68,7 +76,7 @@ def planes(volume: CTVolume, title: str, preset: str = "mediastinum", at: Sequen
     return figure
 
 
-def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str) -> Figure:
+def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str, preset: str | None = "mediastinum") -> Figure:
     """One coronal or sagittal cut (slice, column) with square pixels and with its true proportions."""
     height = 3.95 * image.shape[0] * dz / (image.shape[1] * dx)
     figure, axes = plt.subplots(1, 2, figsize=(8.0, min(height, 6.0) + 0.75))
@@ -76,7 +84,7 @@ def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str) -> Figure:
         (axes[0], 1.0, "square pixels: wrong"),
         (axes[1], dz / dx, f"dz / dx = {dz / dx:.2f}: right"),
     ):
-        ax.imshow(grey(image[::-1]), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
+        ax.imshow(grey(image[::-1], preset), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
         ax.set_anchor("N")
         ax.axis("off")

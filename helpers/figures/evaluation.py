@@ -103,7 +103,7 @@ def split_gap(gap: Gap, chance: float, title: str) -> Figure:
         ax.plot(values, np.full(len(values), row), "os"[row], color=COLOURS[row], alpha=0.75, markersize=7)
         ax.text(values.mean(), row - 0.22, f"{name}: mean {100 * values.mean():.0f} %", ha="center", fontsize=9)
     ax.axvline(chance, color="#777777", linestyle=":", linewidth=1.2)
-    ax.text(chance - 0.01, 0.5, "coin toss", ha="right", va="center", fontsize=8.5, color="#555555")
+    ax.text(chance - 0.01, 0.3, "coin toss", ha="right", va="center", fontsize=8.5, color="#555555")
     ax.set(
         xlim=(0, 1.03),
         ylim=(1.5, -0.5),

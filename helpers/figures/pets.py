@@ -60,8 +60,10 @@ def heat_maps(picture: np.ndarray, heats: Mapping[str, np.ndarray], title: str) 
 
 
 def rows_of_pictures(rows: Mapping[str, Sequence[tuple[np.ndarray, str]]], columns: int = 4) -> Figure:
-    """Rows of (picture, caption), each row named at the left; missing ones stay empty."""
-    fig, axes = plt.subplots(len(rows), columns, figsize=(1.75 * columns + 1, 2.05 * len(rows)), squeeze=False)
+    """Rows of (picture, caption), each row named at the left; a row without pictures is low and says "none"."""
+    heights = [1 if entries else 0.35 for entries in rows.values()]
+    size = (1.75 * columns + 1, 2.05 * sum(heights))
+    fig, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, height_ratios=heights)
     for line, (name, entries) in zip(axes, rows.items()):
         for ax, entry in zip(line, [*entries, *[None] * columns][:columns]):
             ax.axis("off")

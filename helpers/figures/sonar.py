@@ -15,17 +15,17 @@ BLUE, RED, GREEN = COLOURS[0], COLOURS[1], COLOURS[2]
 STYLES = ("-", "--", ":", "-.")
 
 
-def bands(X, y, title: str) -> Figure:
-    """Median and middle half of every band for each class."""
+def bands(X, y, title: str, *, quantity: str = "echo strength (largest = 1)", column: str = "frequency band") -> Figure:
+    """Median and middle half of every column for each class."""
     fig, ax = plt.subplots(figsize=(8, 3.3))
     x = np.arange(1, X.shape[1] + 1)
     for label, colour, style in zip(np.unique(y), (RED, BLUE), STYLES):
         low, middle, high = np.percentile(X[y == label], (25, 50, 75), axis=0)
         ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
         ax.plot(x, middle, style, color=colour, label=f"{label}: median of {np.sum(y == label)} rows")
-    ax.set(
-        xlabel="frequency band", ylabel="echo strength (largest = 1)", xlim=(1, X.shape[1]), ylim=(0, 1), title=title
-    )
+    ax.set(xlabel=column, ylabel=quantity, xlim=(1, X.shape[1]), title=title)
+    if X.min() >= 0 and X.max() <= 1:
+        ax.set_ylim(0, 1)
     ax.legend(loc="upper right")
     return fig
 
@@ -86,15 +86,16 @@ def published(table: Mapping[str, tuple[float, ...]], ours: Mapping[str, float],
     return fig
 
 
-def counts(right: Mapping[str, np.ndarray], mark: int, n: int, title: str) -> Figure:
-    """Histograms of how many of n rows each network gets right, and a line at one count."""
+def counts(right: Mapping[str, np.ndarray], mark: int | None, n: int, title: str) -> Figure:
+    """Histograms of how many of n rows each network gets right, and a line at one count, if there is one to mark."""
     fig, ax = plt.subplots(figsize=(7.5, 2.8))
-    everything = np.concatenate([*right.values(), [mark]])
+    everything = np.concatenate([*right.values(), [] if mark is None else [mark]])
     edges = np.arange(everything.min() - 3.5, everything.max() + 4.5, 2)
     for (name, values), colour, hatch in zip(right.items(), (BLUE, COLOURS[4]), ("", "//")):
         ax.hist(values, edges, color=colour, alpha=0.6, hatch=hatch, edgecolor="white", label=name)
-    ax.axvline(mark, color=RED, linestyle="--")
-    ax.text(mark + 0.3, ax.get_ylim()[1], f"{mark}/{n} = {100 * mark / n:.2f} %", color=RED, va="top", fontsize=9)
+    if mark is not None:
+        ax.axvline(mark, color=RED, linestyle="--")
+        ax.text(mark + 0.3, ax.get_ylim()[1], f"{mark}/{n} = {100 * mark / n:.2f} %", color=RED, va="top", fontsize=9)
     ax.set(xlabel=f"rows right, of {n}", ylabel="networks", title=title)
     ax.legend(loc="upper left", bbox_to_anchor=(0.2, 0.85))
     return fig
@@ -121,17 +122,19 @@ def orders(table: pd.DataFrame, chance: float, title: str) -> Figure:
         ax.plot(table.columns, 100 * values, style, marker=marker, label=name)
     ax.axhline(100 * chance, color="#777777", linewidth=1)
     ax.text(-0.15, 100 * chance - 0.8, "always the larger class", fontsize=9, va="top")
-    ax.set(ylabel="accuracy, %", ylim=(45, 95), title=title)
+    low, high = 100 * min(table.to_numpy().min(), chance), 100 * table.to_numpy().max()
+    ax.set(ylabel="accuracy, %", ylim=(min(45, low - 8), max(95, min(high + 5, 102))), title=title)
     ax.set_xlim(-0.2, len(table.columns) - 0.8)
     ax.grid(axis="y")
     ax.legend()
     return fig
 
 
-def pairs(cases: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], title: str) -> Figure:
+def pairs(cases: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], title: str, chance: float = 0.5) -> Figure:
     """Staged mistakes: for each, the scores with and without it, split by split, joined by lines.
 
     `cases`: name -> (with the mistake, without it, words below the first, words below the second), scores 0..1.
+    `chance`: the accuracy of always naming the larger class, drawn as a dotted line.
     """
     fig, axes = plt.subplots(1, len(cases), figsize=(8.2, 3.4), sharey=True)
     for ax, (name, (wrong, fair, below_wrong, below_fair)) in zip(np.atleast_1d(axes), cases.items()):
@@ -140,7 +143,7 @@ def pairs(cases: Mapping[str, tuple[np.ndarray, np.ndarray, str, str]], title: s
         for x, values, colour, marker in ((0, wrong, RED, "s"), (1, fair, BLUE, "o")):
             ax.plot(np.full(len(values), x), 100 * np.asarray(values), marker, color=colour, markersize=4, alpha=0.6)
             ax.plot(x, 100 * np.mean(values), "_", color="black", markersize=26, markeredgewidth=2.5)
-        ax.axhline(50, color="#777777", linewidth=0.8, linestyle=":")
+        ax.axhline(100 * chance, color="#777777", linewidth=0.8, linestyle=":")
         ax.set(xticks=(0, 1), xticklabels=(below_wrong, below_fair), xlim=(-0.5, 1.5))
         ax.set_title(name, fontsize=10, fontweight="normal")
     np.atleast_1d(axes)[0].set_ylabel("accuracy, %")

@@ -16,6 +16,8 @@ import nbformat
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
+from pydicom.uid import MRImageStorage
 
 from helpers.phantom import chest_phantom, write_series
 
@@ -43,10 +45,11 @@ def write_photo(path: Path) -> None:
 
 
 def write_zipped_series(path: Path) -> None:
-    """Thin, tall, unsigned slices of another patient, with a localizer and a text file among them."""
+    """Thin, tall, unsigned slices of another patient, with a localizer, a text and a second reconstruction."""
     series = path.with_suffix("")
     phantom = chest_phantom(seed=77, shape=(40, 160, 192), spacing=(4.0, 2.1, 1.9))
     write_series(phantom, series, awkward=("unsigned", "localizer"))
+    write_series(chest_phantom(seed=77, shape=(20, 96, 96), spacing=(8.0, 4.0, 4.0)), series / "B", seed=2)
     (series / "read me.txt").write_text("not an image", "utf-8")
     with zipfile.ZipFile(path, "w") as archive:
         for file in sorted(series.rglob("*")):
@@ -64,10 +67,10 @@ def write_table(path: Path, rows: int = 150, bands: int = 24) -> None:
 
 
 def write_pictures(folder: Path, each: int = 24) -> None:
-    """Two classes that are neither cats nor dogs, of mixed sizes and modes, with two files that are no pictures."""
+    """Three classes that are neither cats nor dogs, of mixed sizes and modes, with two files that are no pictures."""
     rng = np.random.default_rng(6)
     modes = ["RGB", "L", "RGBA", "P", "CMYK"]
-    for name, colour in (("äpfel", (200, 40, 30)), ("pears", (120, 190, 60))):
+    for name, colour in (("äpfel", (200, 40, 30)), ("pears", (120, 190, 60)), ("plums", (90, 40, 120))):
         (folder / name).mkdir(parents=True)
         for k in range(each):
             height, width = rng.integers(60, 300, 2)
@@ -125,8 +128,24 @@ def test_notebook_03_on_another_table_pictures_and_series(stranger, tmp_path):
     )
     assert len(parts_by_kind(notebook, "own")) >= 3
     text = written(notebook)
-    assert "tumour" in text and "pears" in text
+    assert "tumour" in text and "pears" in text and "plums" in text
+    assert "middle slice of your series of 40" in text or "series of 40" in str(notebook.cells)
     assert "broken.jpg" in text, "an unreadable picture must be named"
+
+
+def test_notebook_02_on_values_that_are_no_hu(tmp_path):
+    """An MR series with a slice missing: it is read as asked, and the phantom takes its place where HU are needed."""
+    write_series(chest_phantom(seed=3, shape=(24, 64, 64), spacing=(9.0, 5.0, 5.0)), tmp_path / "mr")
+    files = sorted((tmp_path / "mr").glob("*.dcm"), key=lambda file: float(dcmread(file).ImagePositionPatient[2]))
+    files[11].unlink()
+    for file in files[:11] + files[12:]:
+        dataset = dcmread(file)
+        dataset.Modality, dataset.SOPClassUID = "MR", MRImageStorage
+        dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
+        dataset.save_as(file)
+    notebook = run("02", tmp_path / "out", series=tmp_path / "mr", gaps="fill")
+    text = written(notebook)
+    assert "no Hounsfield units" in text and "(24, 64, 64)" in text and "missing_slice" in text
 
 
 @pytest.mark.real_data
