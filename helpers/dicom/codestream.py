@@ -6,6 +6,7 @@ bytes that matter are few: SOF of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 
 from helpers.dicom.sources import Broken
@@ -17,6 +18,7 @@ MOST_ITEMS = 200_000  # fragments of one file
 Read = Callable[[int, int], bytes]  # (offset, count) -> bytes of the pixel element
 Span = tuple[int, int]  # offset and length in it
 # Start-of-frame markers: baseline, extended, lossless and so on (not DHT C4, JPG C8, DAC CC), and JPEG-LS.
+HUFFMAN = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7})
 FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
 
 
@@ -53,42 +55,129 @@ def pictures(read: Read, count: int) -> list[list[Span]]:
     return found
 
 
-def check(stream: memoryview, rows: int, columns: int) -> None:
-    """Raises Broken when a code stream has another size than `rows` x `columns`, or does not end with its end marker,
-    or lacks bytes on the way.
+def check(stream: memoryview, rows: int, columns: int, allocated: int) -> None:
+    """Raises Broken for a code stream of JPEG, JPEG-LS or JPEG 2000 that cannot be followed, has another size than
+    `rows` x `columns` or more than one component, does not end with its end marker, or lacks bytes on the way.
 
-    Decoders fill what is cut off with something likely and say nothing, so the end is looked for here.
+    Decoders fill what is cut off with something likely and say nothing, and abort the process on some broken headers,
+    so header and end are looked at here.
     """
+    stream = _bare(stream)
     size = picture_size(stream)
     if size is None:
-        return
+        raise Broken("damaged: the compressed picture does not begin as one, or does not say its size")
     if size != (rows, columns):
         found = f"{size[0]} x {size[1]}"
         raise Broken(f"the compressed picture is {found} where Rows and Columns say {rows} x {columns}")
+    data = check_tiles(stream) if stream[:2] == b"\xff\x4f" else check_segments(stream, allocated)
     # Coded data never hold this marker; behind it stands the padding to an even length, whatever byte that is.
-    if END not in bytes(stream[-16:]):
+    end = bytes(stream).find(END, data)
+    if end < 0:
         raise Broken("truncated: the compressed picture has no end")
-    if stream[:2] == b"\xff\x4f":
-        check_tiles(stream)
+    if end < len(stream) - 16:
+        raise Broken("damaged: the compressed picture ends before its data do")
 
 
-def check_tiles(stream: memoryview) -> None:
-    """The tile-parts of JPEG 2000 say how long they are (T.800 A.4.2): together they must lead to the end marker."""
+def check_segments(stream: memoryview, allocated: int) -> int:
+    """Where the coded data of JPEG or JPEG-LS begin. Raises Broken when the segments before (T.81 B.2) do not lead
+    there, or do not name one component of at most `allocated` bits and, for Huffman coding, a sound table for it."""
+    tables: set[int] = set()
+    frame = 0
+    for marker, position in _segments(stream):
+        body = bytes(
+            stream[position + 4 : position + 2 + int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")]
+        )
+        if marker in FRAME_MARKERS:
+            if frame or len(body) != 9 or body[5] != 1 or not 2 <= body[0] <= allocated:
+                raise Broken("the compressed picture has several components, or a damaged frame header")
+            frame = marker
+        elif marker == 0xC4:
+            tables |= _huffman_tables(body)
+        elif marker == 0xDA:
+            if not frame or len(body) != 6 or body[0] != 1:
+                break
+            if frame in HUFFMAN and body[2] >> 4 not in tables:
+                break
+            if frame in (0xC3, 0xC7) and not 1 <= body[3] <= 7:  # the predictor of lossless coding
+                break
+            return position + 4 + len(body)
+    raise Broken("damaged: the header of the compressed picture cannot be followed")
+
+
+def _huffman_tables(body: bytes) -> set[int]:
+    """The numbers of the tables for DC, or lossless, coding in a DHT segment (T.81 B.2.4.2)."""
+    found, position = set(), 0
+    while position < len(body):
+        kind, counts = body[position], body[position + 1 : position + 17]
+        room = 1 << 16
+        for length, count in enumerate(counts, start=1):
+            room -= count << 16 - length
+        position += 17 + sum(counts)
+        if len(counts) < 16 or position > len(body) or not any(counts) or room < 0 or kind & 0xEC:
+            raise Broken("damaged: a Huffman table of the compressed picture is none")
+        if kind < 0x10:
+            found.add(kind)
+    return found
+
+
+def check_tiles(stream: memoryview) -> int:
+    """Where the tiles of JPEG 2000 end. Their parts say how long they are (T.800 A.4.2): together they must lead to the
+    end marker, and each tile of the grid that SIZ draws (T.800 B.3) must be among them."""
+    siz = bytes(stream[8:42])
+    if len(siz) < 34:
+        raise Broken("truncated: the compressed picture has no end")
+    width, height, _, _, wide, high, left, top, components = struct.unpack(">8IH", siz)
+    if components != 1 or not wide or not high or left >= width or top >= height:
+        raise Broken("the compressed picture has several components, or tiles of no size")
+    wanted = -(-(width - left) // wide) * -(-(height - top) // high)
     position = 2
     while bytes(stream[position : position + 2]) != b"\xff\x90":  # main header, segment by segment, up to SOT
         length = int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")
         if stream[position : position + 1] != b"\xff" or length < 2:
             raise Broken("damaged: the header of the compressed picture cannot be followed")
         position += 2 + length
+    found = set()
     while bytes(stream[position : position + 2]) == b"\xff\x90":
+        found.add(int.from_bytes(bytes(stream[position + 4 : position + 6]), "big"))
         length = int.from_bytes(bytes(stream[position + 6 : position + 10]), "big")
         if length == 0:  # the last one may leave its length open
-            return
+            break
         if length < 14:
             raise Broken("damaged: a tile of the compressed picture has no length")
         position += length
-    if bytes(stream[position : position + 2]) != END:
-        raise Broken("truncated: the compressed picture lacks bytes, or has too many")
+    else:
+        if bytes(stream[position : position + 2]) != END:
+            raise Broken("truncated: the compressed picture lacks bytes, or has too many")
+    if len(found) != wanted or max(found, default=0) >= wanted:
+        raise Broken(f"truncated: {len(found)} of {plural(wanted, 'tile')} of the compressed picture are there")
+    return position
+
+
+def payload(data: bytes) -> bytes:
+    """What the items at the beginning of compressed pixel data hold, without the offset table; without items `data`."""
+    position, parts = 0, []
+    while data[position : position + 4] == ITEM:
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        parts.append(data[position + 8 : position + 8 + length])
+        position += 8 + length
+    return b"".join(parts[1:]) or data
+
+
+def _bare(stream: memoryview) -> memoryview:
+    """A code stream without the boxes of a JP2 file (T.800 annex I) and without fill bytes before it."""
+    if bytes(stream[4:8]) == b"jP  ":
+        position = 0
+        while position + 8 <= len(stream):
+            length = int.from_bytes(bytes(stream[position : position + 4]), "big")
+            if bytes(stream[position + 4 : position + 8]) == b"jp2c":
+                return stream[position + 8 : position + length if length > 8 else None]
+            if length < 8:
+                break
+            position += length
+    start = 0
+    while bytes(stream[start : start + 3]) == b"\xff\xff\xff" or bytes(stream[start : start + 3]) == b"\xff\xff\xd8":
+        start += 1
+    return stream[start:]
 
 
 def irreversible(data: bytes) -> bool:
@@ -125,6 +214,7 @@ def signed(data: bytes) -> bool | None:
 
 def picture_size(stream: memoryview) -> tuple[int, int] | None:
     """(rows, columns) of a code stream; None for what is none, or has no size before its data."""
+    stream = _bare(stream)
     head = bytes(stream[:4])
     if head == b"\xff\x4f\xff\x51":  # SOC and SIZ
         siz = bytes(stream[4:40])

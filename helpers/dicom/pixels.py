@@ -28,6 +28,9 @@ PLUGINS = {
 }
 
 
+RLE = "1.2.840.10008.1.2.5"
+
+
 def plugin(syntax: str) -> tuple[str, str]:
     """(plug-in, package to install) for a compressed transfer syntax; empty texts where none is preferred."""
     return PLUGINS.get(syntax.removeprefix("1.2.840.10008.1.2."), ("", ""))
@@ -59,7 +62,7 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         options["decoding_plugin"] = preferred
     if header.syntax in NATIVE:
         return [_native(header, index, decoder, options) for index in indices]
-    data = _encapsulated(header, indices, rows, columns)
+    data = _encapsulated(header, indices)
     try:
         few = len(indices)
         return _decoded(decoder, data, list(range(few)), few, options | {"number_of_frames": few})
@@ -71,8 +74,9 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         raise
 
 
-def _encapsulated(header: Header, indices: list[int], rows: int, columns: int) -> bytes:
+def _encapsulated(header: Header, indices: list[int]) -> bytes:
     """Compressed pixel data (PS3.5 section A.4) of these frames, none of which is cut off or of another size."""
+    rows, columns, allocated, *_ = image_format(header)
     read, single = _reader(header), frame_count(header) == 1
     spans = codestream.pictures(read, 1) if single else frame_spans(header)
     streams = []
@@ -80,12 +84,13 @@ def _encapsulated(header: Header, indices: list[int], rows: int, columns: int) -
         parts = [read(*span) for span in spans[index]]
         stream = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
-            codestream.check(memoryview(stream), rows, columns)
+            if header.syntax != RLE:
+                codestream.check(memoryview(stream), rows, columns, allocated)
         except Broken as error:
             error.index = index
             raise
         streams.append(stream)
-    return read(0, header.size) if single else encapsulate(streams, has_bot=False)
+    return encapsulate(streams, has_bot=False)
 
 
 def _reader(header: Header) -> codestream.Read:
@@ -109,7 +114,7 @@ def beginnings(header: Header, most: int = 1 << 12) -> list[bytes]:
         with contextlib.suppress(Unreadable):
             read = _reader(header)
             return [read(start, min(length, most)) for (start, length), *_ in frame_spans(header)]
-    return [header.pixel_bytes(0, 1 << 14)]
+    return [codestream.payload(header.pixel_bytes(0, 1 << 14))]
 
 
 def _native(header: Header, index: int, decoder: Decoder, options: dict) -> np.ndarray:
