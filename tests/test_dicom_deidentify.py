@@ -226,7 +226,7 @@ def test_names_in_technical_texts_go():
     ds.CTImageFrameTypeSequence = [Dataset()]
     ds.CTImageFrameTypeSequence[0].FrameType = ["ORIGINAL", "ZEBRA"]
     clean = deidentify(ds)
-    assert list(clean.ConvolutionKernel) == ["B30 ...", "..."] and clean.ManufacturerModelName == "..._... 64"
+    assert list(clean.ConvolutionKernel) == ["B30 ...", "..."] and clean.ManufacturerModelName == "... 64"
     assert "ZEBRA" not in as_text(clean).upper() and as_text(clean).count("4711") == 0
 
 

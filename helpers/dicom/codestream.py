@@ -14,6 +14,7 @@ from helpers.findings import plural
 
 END = b"\xff\xd9"
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+CLOSING = DELIMITER + bytes(4)  # the delimiter, and its length
 MOST_ITEMS = 200_000  # fragments of one file
 Read = Callable[[int, int], bytes]  # (offset, count) -> bytes of the pixel element
 Span = tuple[int, int]  # offset and length in it

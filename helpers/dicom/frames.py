@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from helpers.dicom import tags
+from helpers.dicom import codestream, tags
 from helpers.dicom.header import NATIVE, UNDEFINED, Header, once
-from helpers.dicom.sources import Broken, Unreadable
+from helpers.dicom.sources import Broken, FileEntry, Unreadable
 from helpers.dicom.walk import elements_only
 
 # What is no slice of a volume, by the beginning of its SOP class UID (PS3.4 annex B, PS3.6 annex A).
@@ -30,7 +30,12 @@ OTHER_CLASSES = {
 }
 # CT, MR and PET images, enhanced ones included.
 SLICE_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128")
-MODALITY = re.compile("[A-Z]{2,8}")  # the defined terms of PS3.3 C.7.3.1.1.1 look like this
+MODALITY = re.compile(  # the defined terms of PS3.3 C.7.3.1.1.1, older ones too; anything else may be a name
+    "ANN|AR|ASMT|AS|AU|BDUS|BI|BMD|CD|CF|CFM|CP|CR|CS|CT|CTPROTOCOL|DD|DF|DG|DM|DMS|DOC|DS|DX|EC|ECG|EEG|EMG|EOG|EPS|"
+    "ES|FA|FID|FS|GM|HC|HD|IO|IOL|IVOCT|IVUS|KER|KO|LEN|LP|LS|M3D|MA|MG|MR|MS|NM|OAM|OCT|OP|OPM|OPR|OPT|OPTBSV|OPTENF|"
+    "OPV|OSS|OT|PA|PLAN|POS|PR|PT|PX|REG|RESP|RF|RG|RTDOSE|RTIMAGE|RTINTENT|RTPLAN|RTRAD|RTRECORD|RTSEGANN|RTSTRUCT|"
+    "RWV|SEG|SM|SMR|SR|SRF|ST|STAIN|TEXTUREMAP|TG|US|VA|VF|XA|XAPROTOCOL|XC"
+)
 # PS3.3 C.7.6.3.1.2; other words are not repeated.
 COLOURS = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB")
 LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
@@ -228,19 +233,25 @@ def check_kind(header: Header) -> None:
     if header.pixel_tag != tags.PIXELS:
         raise Broken("no pixel data (cut off, or left out)")
     photometric = tags.text(raw(tags.PHOTOMETRIC)).upper()
-    if (tags.unsigned(raw(tags.SAMPLES)) or 1) != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
+    if not photometric and (raw(tags.PHOTOMETRIC) or b"").strip(b" \0"):
+        raise Broken("PhotometricInterpretation is there, but is no word")
+    if tags.unsigned(raw(tags.SAMPLES)) not in (None, 1) or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
         kind = photometric if photometric in COLOURS else "several samples per pixel, or an unknown kind"
         raise Unreadable(f"a colour picture ({kind}), not a slice")
+
+
+FORMAT = (tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED, tags.BITS_STORED, tags.HIGH_BIT, tags.SIGNED)
 
 
 def frame_count(header: Header) -> int:
     """NumberOfFrames; 1 when absent. Raises Broken for a number below 1."""
     if tags.FRAMES not in header.raw:
         return 1
-    count = tags.number(header.raw[tags.FRAMES])
-    if count is None:
+    counts = tags.stated(header.raw[tags.FRAMES], "NumberOfFrames")
+    if not counts:
         return 1
-    if count < 1 or count != int(count):
+    count = counts[0]
+    if len(set(counts)) > 1 or count < 1 or count != int(count):
         raise Broken("NumberOfFrames is no whole number above 0")
     return int(count)
 
@@ -255,6 +266,8 @@ def image_format(header: Header) -> tuple[int, int, int, int, bool]:
     stored, sign = tags.unsigned(raw(tags.BITS_STORED)), tags.unsigned(raw(tags.SIGNED))
     if stored is None or sign is None:
         raise Broken("BitsStored or PixelRepresentation is missing: how to read the pixels is not said")
+    if any(any(raw(tag)[2:]) for tag in FORMAT if tag in header.raw):
+        raise Broken("Rows, Columns, BitsStored or another number of the pixels' layout stands there several times")
     if not rows or not columns:
         raise Broken("an image without rows or columns")
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or sign > 1:
@@ -273,13 +286,29 @@ def stored_range(header: Header) -> tuple[int, int]:
 
 
 def look_behind(header: Header) -> None:
-    """Note in the header when plain pixels are followed by what is no data element: bytes may have been put in."""
-    end = header.pixel_offset + header.pixel_length
-    if header.syntax not in NATIVE or header.syntax == ExplicitVRBigEndian or header.size <= end:
+    """Note in the header when pixels are followed by what is no data element: bytes may have been put in."""
+    if header.syntax == ExplicitVRBigEndian:
+        return
+    end = header.pixel_offset + header.pixel_length if header.syntax in NATIVE else _compressed_end(header)
+    if header.size <= end:
         return
     count = min(header.size - end, 1 << 20)
     tail = header.entry.read(end, count) if header.inflated is None else header.inflated[end : end + count]
     header.behind = not elements_only(tail, header.syntax != ImplicitVRLittleEndian, end + count == header.size)
+
+
+def _compressed_end(header: Header) -> int:
+    """Where compressed pixel data end; the end of the file where it closes them, as nearly all do, or nothing is sure.
+
+    Within archives only the former could be said cheaply; there it is not looked for.
+    """
+    if type(header.entry) is not FileEntry or header.entry.read(header.size - 8, 8) == codestream.CLOSING:
+        return header.size
+    try:
+        start, length = codestream.items(header.pixel_bytes)[-1]
+    except (Broken, IndexError):  # a decoder will be asked for these data, and that says what is wrong
+        return header.size
+    return header.pixel_offset + start + length + len(codestream.CLOSING)
 
 
 def check_size(header: Header) -> None:

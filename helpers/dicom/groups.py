@@ -14,8 +14,8 @@ from helpers.dicom.header import Header, once
 from helpers.dicom.stack import SAME_PLACE, distances, has_geometry
 from helpers.findings import Finding
 
-# Elements whose raw text must be equal within a group.
-SAME = (tags.SERIES_UID, tags.SOP_CLASS, tags.ROWS, tags.COLUMNS, tags.MODALITY, tags.KERNEL)
+# Elements that must be equal within a group, padding aside.
+SAME = (tags.SERIES_UID, tags.ROWS, tags.COLUMNS, tags.MODALITY, tags.KERNEL)
 # What tells volumes at the same positions apart, the most telling first. The strong ones split even when one volume is
 # incomplete; the weak ones (every slice may have its own) only when each value covers all positions.
 STRONG = {
@@ -83,9 +83,9 @@ def group(frames: list[Frame]) -> list[Group]:
         for one in _apart(alike)
         for part in _times_of(one)
     ]
-    series: dict[bytes | None, list[Group]] = defaultdict(list)
+    series: dict[str, list[Group]] = defaultdict(list)
     for member in groups:
-        series[member.frames[0].header.raw.get(tags.SERIES_UID)].append(member)
+        series[tags.text(member.frames[0].header.raw.get(tags.SERIES_UID))].append(member)
     for members in series.values():
         for number, member in enumerate(members):
             member.sisters = len(members)
@@ -93,11 +93,14 @@ def group(frames: list[Frame]) -> list[Group]:
     return groups
 
 
-@once(*SAME, tags.SERIES_NUMBER)
+@once(*SAME, tags.SOP_CLASS, tags.MEDIA_CLASS, tags.SERIES_NUMBER)
 def _series_key(header: Header) -> tuple:
     """What is equal within a series; where its UID was taken away, its number tells it from others."""
-    number = None if tags.text(header.raw.get(tags.SERIES_UID)) else header.raw.get(tags.SERIES_NUMBER)
-    return (*map(header.raw.get, SAME), number)
+    raw = header.raw.get
+    number = None if tags.text(raw(tags.SERIES_UID)) else tags.number(raw(tags.SERIES_NUMBER))
+    sizes = tags.unsigned(raw(tags.ROWS)), tags.unsigned(raw(tags.COLUMNS))
+    texts = (tags.text(raw(tag)) for tag in SAME if tag not in (tags.ROWS, tags.COLUMNS))
+    return (*texts, *sizes, tags.text(raw(tags.SOP_CLASS)) or tags.text(raw(tags.MEDIA_CLASS)), number)
 
 
 def _by_geometry(frames: list[Frame]) -> list[list[Frame]]:
@@ -143,7 +146,8 @@ def _apart(frames: list[Frame]) -> list[Group]:
 def _apart_by(tag: int, word: str, member: Group) -> list[Group]:
     parts: dict[str, list[Frame]] = defaultdict(list)
     for frame in member.frames:
-        parts[frame.label(tag)].append(frame)
+        label = frame.label(tag)
+        parts[label.lstrip("0") or label if tag == tags.SERIES_NUMBER else label].append(frame)
     alone = all(len({frame.position for frame in members}) == 1 for members in parts.values())
     if alone or len(parts.keys() - {""}) < 2:
         return [member]
@@ -152,8 +156,8 @@ def _apart_by(tag: int, word: str, member: Group) -> list[Group]:
 
 
 @once(*APART)
-def _whereabouts(header: Header) -> tuple[bytes | None, ...]:
-    return tuple(map(header.raw.get, APART))
+def _whereabouts(header: Header) -> tuple[str, ...]:
+    return tuple(tags.text(header.raw.get(tag)) for tag in APART)
 
 
 def _times_of(member: Group) -> list[Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import warnings
@@ -13,6 +14,7 @@ from io import BytesIO
 from typing import Any
 
 import pydicom
+from pydicom.filereader import data_element_generator
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -22,7 +24,7 @@ from pydicom.uid import (
 
 from helpers.dicom import tags
 from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Broken, Entry
-from helpers.dicom.walk import LONG, PIXEL_TAGS, PLAIN, UNDEFINED, Puzzling, file_meta, find_start, true_syntax, twice
+from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start, true_syntax, twice
 
 NATIVE = (
     str(ImplicitVRLittleEndian),
@@ -186,7 +188,8 @@ def read_slowly(entry: Entry) -> Header:
     if syntax == DeflatedExplicitVRLittleEndian:
         header.inflated = content = inflate(entry.read(body, size))
         header.size, start = len(content), -1
-    elif syntax in PLAIN and twice(content, body, syntax != ImplicitVRLittleEndian):
+        body = 0
+    if _twice(content, body, syntax):
         raise Broken("an element that matters stands there twice, with different values")
     if content.count(ITEM) > MOST_ITEMS:  # each becomes an object a hundred times its size
         raise Broken("more sequence items than can be meant")
@@ -197,6 +200,19 @@ def read_slowly(entry: Entry) -> Header:
     if header.raw.keys() & {tags.FRAMES} or dataset.keys() & {tags.FRAME_GROUPS, tags.SHARED_GROUPS}:
         header.dataset = dataset
     return header
+
+
+def _twice(content: bytes, body: int, syntax: str) -> bool:
+    """Whether an element that matters is there twice, with different values: pydicom keeps the last one."""
+    if syntax != ExplicitVRBigEndian:
+        return twice(content, body, syntax != ImplicitVRLittleEndian)
+    values: dict[int, Any] = {}
+    with quiet(), contextlib.suppress(Exception):  # what cannot be parsed is told by `_parse`
+        elements = data_element_generator(BytesIO(content[body:]), False, False, lambda tag, *_: tag in PIXEL_TAGS)
+        for element in elements:
+            if element.tag in tags.WANTED and values.setdefault(element.tag, element.value) != element.value:
+                return True
+    return False
 
 
 def _parse(content: bytes, force: bool) -> tuple[pydicom.Dataset, int]:
@@ -231,6 +247,8 @@ def _collect(dataset: pydicom.Dataset, raw: dict[int, bytes]) -> None:
                 raw[int(tag)] = tags.normal_form(tag, vr, value, big_endian)
             elif value is not None:
                 raw[int(tag)] = str(value).encode("latin-1", "replace")
+        except Broken:
+            raise
         except Exception:
             raise Broken("damaged: a data element cannot be read") from None
         if tag == tags.PADDING:

@@ -33,7 +33,10 @@ def whole_scales(frames: list[Frame]) -> bool:
 def _check_type(dtype: Any, frames: list[Frame]) -> np.dtype:
     if dtype is None:
         return np.dtype(np.int16 if whole_scales(frames) else np.float32)
-    wanted = np.dtype(dtype)
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype must be int16, float32 or float64, not {dtype!r}.") from None
     if wanted not in TYPES:
         raise ValueError(f"dtype must be int16, float32 or float64, not {wanted}.")
     if wanted == np.int16 and not whole_scales(frames):

@@ -53,17 +53,27 @@ def _frame_facts(frame: Frame, facts: Facts | None) -> Facts:
     return facts._replace(rescale_type=own) if own else facts
 
 
-@once(tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY, tags.TRANSFER_SYNTAX)
+@once(
+    tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY, tags.LOSSY_RATIO, tags.LOSSY_METHOD,
+    tags.TRANSFER_SYNTAX,
+)  # fmt: skip
 def _facts(header: Header) -> Facts:
     raw = header.raw.get
     return Facts(
         tags.text(raw(tags.RESCALE_TYPE)).upper(),
         tags.MODALITY_LUT in header.raw,
         tags.text(raw(tags.PHOTOMETRIC)).upper() == "MONOCHROME1",
-        tags.text(raw(tags.LOSSY)) == "01" or header.syntax in LOSSY_SYNTAXES,
+        _said_lossy(header) or header.syntax in LOSSY_SYNTAXES,
         tags.text(raw(tags.TRANSFER_SYNTAX)) not in ("", header.syntax),
         False,
     )
+
+
+def _said_lossy(header: Header) -> bool:
+    """LossyImageCompression (PS3.3 C.7.6.1.1.5), or what only a picture has that lost something: a ratio, a method."""
+    flag = tags.text(header.raw.get(tags.LOSSY))
+    ratio, method = (tags.text(header.raw.get(tag)) for tag in (tags.LOSSY_RATIO, tags.LOSSY_METHOD))
+    return flag not in ("", "00") or (not flag and bool(ratio or method))
 
 
 def _asked(facts: Facts, header: Header) -> Facts:
@@ -75,9 +85,9 @@ def _asked(facts: Facts, header: Header) -> Facts:
 
 
 @once(tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)
-def _own(header: Header) -> tuple[bytes | None, ...]:
+def _own(header: Header) -> tuple[str, ...]:
     """What OWN has words for."""
-    return tuple(map(header.raw.get, (tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)))
+    return tuple(tags.text(header.raw.get(tag)) for tag in (tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID))
 
 
 def header_findings(frames: list[Frame]) -> list[Finding]:
@@ -120,11 +130,27 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."
         findings.append(Finding("rescale_varies", text))
+    findings += _same_instances(frames)
     for (kind, word), values in zip(OWN, zip(*{_own(frame.header) for frame in frames})):
         if len(set(values)) > 1:
             text = f"Not every slice names the same {word} (some de-identifiers do that); taken as one and the same."
             findings.append(Finding(kind, text))
     return findings
+
+
+def _same_instances(frames: list[Frame]) -> list[Finding]:
+    """Slices at different places with one SOPInstanceUID, which is to be unique (PS3.3 C.12.1.1)."""
+    places: dict[bytes, list[Frame]] = {}
+    for frame in frames:
+        uid = frame.header.raw.get(tags.SOP_INSTANCE)
+        if uid and frame.header.dataset is None:
+            places.setdefault(uid, []).append(frame)
+    shared = [same for same in places.values() if len(same) > 1 and len({frame.position for frame in same}) > 1]
+    if not shared:
+        return []
+    names = tuple(frame.name for same in shared for frame in same)
+    text = f"{plural(len(names), 'slice')} share a SOPInstanceUID with another one ({some(names)}); all were kept."
+    return [Finding("instance", text, names)]
 
 
 def _absent(frame: Frame) -> list[str]:

@@ -20,6 +20,7 @@ from helpers.findings import DicomSeriesError, Finding, plural, some
 from helpers.volume import CTVolume
 
 GAPS = ("raise", "keep", "fill")
+MOST_FILLED = 4  # times as many slices as there are: a folder with two far-off slices must not become a huge volume
 
 
 def read_series(
@@ -141,6 +142,10 @@ def _refuse_blocked(stack: Stack, findings: list[Finding], gaps: str) -> None:
     if stack.gaps and gaps == "fill" and not stack.fillable:
         text = " ".join(finding.message for finding in stack.gaps if finding.kind == "uneven_spacing")
         raise DicomSeriesError(f'{text} Only gaps of whole steps can be filled; use gaps="keep".', everything)
+    if stack.gaps and gaps == "fill" and stack.slots[-1] + 1 > MOST_FILLED * len(stack.slots):
+        invented = stack.slots[-1] + 1 - len(stack.slots)
+        text = f"{len(stack.slots)} slices and {invented} missing among them: more to invent than there is."
+        raise DicomSeriesError(f'{text} Use gaps="keep" to stack what is there.', everything)
 
 
 def _without_doubles(stack: Stack, findings: list[Finding]) -> tuple[list[Frame], list[Finding]]:

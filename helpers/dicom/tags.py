@@ -71,6 +71,8 @@ INTERCEPT = 0x00281052
 SLOPE = 0x00281053
 RESCALE_TYPE = 0x00281054
 LOSSY = 0x00282110
+LOSSY_RATIO = 0x00282112
+LOSSY_METHOD = 0x00282114
 MODALITY_LUT = 0x00283000
 SHARED_GROUPS = 0x52009229
 FRAME_GROUPS = 0x52009230
@@ -106,6 +108,7 @@ WANTED = NUMBERS | frozenset(
         STUDY_UID, SERIES_UID, SERIES_NUMBER, ACQUISITION_NUMBER, INSTANCE_NUMBER, POSITION, ORIENTATION,
         FRAME_OF_REFERENCE, TEMPORAL_POSITION, CARDIAC_PHASE, PHOTOMETRIC, FRAMES,
         PIXEL_SPACING, BURNED_IN, WINDOW_CENTRE, WINDOW_WIDTH, INTERCEPT, SLOPE, RESCALE_TYPE, LOSSY,
+        LOSSY_RATIO, LOSSY_METHOD,
     }
 )  # fmt: skip
 SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
@@ -116,7 +119,8 @@ DATES = (
     r"{Y}{s}{M}{s}{D}",  # 2019/3/12
     r"{Y}{s}*{MON}({s}*{D})?",  # 2019-Mar-12
     r"{D}({s}){D}\1{Y}",  # 12.3.2019, 3/12/2019
-    r"{DD}([-./]){DD}\1\d\d",  # 12.03.19
+    r"{D}([-./]){D}\1\d\d",  # 12.03.19, 3/12/19
+    r"{Y}[^\d\s]{{1,3}}\s?{M}[^\d\s]{{1,3}}\s?{D}",  # 2019年3月12日
     r"({MM}{DD}|{DD}{MM}){Y}",  # 12032019
     r"{D}(st|nd|rd|th)?{s}*{MON}{s}*({Y}|\d\d)",  # 12 Mar 2019, 12-MAR-19
     r"{MON}[-./_, ]*({D}(st|nd|rd|th)?[-./_, ]+)?{Y}",  # March 12th, 2019
@@ -129,7 +133,7 @@ PARTS = {
     "MM": "(?:0[1-9]|1[0-2])",
     "D": r"(?:0?[1-9]|[12]\d|3[01])",
     "DD": r"(?:0[1-9]|[12]\d|3[01])",
-    "MON": "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*",
+    "MON": r"(?:jan|feb|fév|mar|mär|apr|avr|may|mai|jun|juin|jul|juil|aug|aoû|sep|oct|okt|nov|dec|dez|déc)[^\W\d_]*",
 }
 DATE = [re.compile(rf"(?<!\d)(?:{pattern.format(**PARTS)})(?!\d)", re.IGNORECASE) for pattern in DATES]
 # Several values of a code string, or a generous description; longer ones are damage.
@@ -186,9 +190,9 @@ def normal_form(tag: int, vr: str, value: bytes, big_endian: bool = False) -> by
     code = BINARY_FORMATS.get(vr)
     if code is not None:
         size = struct.calcsize(code)
-        values = struct.unpack(
-            f"{'>' if big_endian else '<'}{len(value) // size}{code}", value[: len(value) // size * size]
-        )
+        if len(value) % size:
+            raise Broken(f"damaged: an element of type {vr} has {len(value)} bytes, where each value has {size}")
+        values = struct.unpack(f"{'>' if big_endian else '<'}{len(value) // size}{code}", value)
         if tag in NUMBERS:
             return b"".join((int(v) & 0xFFFF).to_bytes(2, "little") for v in values)
         return "\\".join(repr(v) for v in values).encode()
@@ -220,7 +224,7 @@ def without_identity(shown: str, name: str, number: str) -> str:
         shown = pattern.sub("...", shown)
     words = _numbers_in(number)
     for group in unicodedata.normalize("NFC", name).split("="):  # in letters, in characters, as it is spoken (PS3.5)
-        for spelled in dict.fromkeys((group, group.translate(UMLAUTS), _without_accents(group))):
+        for spelled in dict.fromkeys((group, *map(group.translate, SPELLINGS), _without_accents(group))):
             words += _names_in(spelled, shown)
     for word in words:
         shown = word.sub("...", shown)
@@ -236,20 +240,37 @@ def _numbers_in(number: str) -> list[re.Pattern[str]]:
 
 def _names_in(name: str, shown: str) -> list[re.Pattern[str]]:
     """The parts of a name that have to go from a text, if any: longer ones first."""
-    parts = [part for part in re.split(r"[\^\s,]+", name) if len(part) > 1 + part.isascii()]
-    joined = ["".join(parts), "".join(parts[::-1])] if len(parts) > 1 else []
-    words = [_word(re.escape(part), part, part) for part in (*joined, *parts)]
-    telling = [*words[: len(joined)], *words[len(joined) : len(joined) + 1]]  # joined, or the family name
+    wholes = [tokens for part in re.split(r"[\^,]+", name) if (tokens := re.findall(r"[^\W_]+", part))]
+    parts = [part for tokens in wholes for part in tokens if len(part) > 1 + part.isascii()]
+    if not parts:
+        return []
+    everything = [[token for tokens in order for token in tokens] for order in (wholes, wholes[::-1])]
+    joined = [_in_a_row(tokens) for tokens in (*everything, *wholes) if len(tokens) > 1 and len("".join(tokens)) > 3]
+    words = [*joined, *(_word(re.escape(part), part, part) for part in parts)]
+    family = [part for part in wholes[0] if part in parts and len(part) > 3 * part.isascii()] or parts[:1]
+    telling = [*joined, *(_word(re.escape(part), part, part) for part in family)]  # Berg, not van or der
     return words if any(word.search(shown) for word in telling) else []
 
 
-UMLAUTS = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "o", "Ø": "O"}
+def _in_a_row(tokens: list[str]) -> re.Pattern[str]:
+    """Words with whatever punctuation, blanks or nothing between them."""
+    return _word(r"[\W_]*".join(map(re.escape, tokens)), tokens[0], tokens[-1])
+
+
+def _both_cases(table: dict[str, str]) -> dict[int, str]:
+    return str.maketrans(table | {sign.upper(): plain.capitalize() for sign, plain in table.items() if sign != "ß"})
+
+
+# How letters are written where the keyboard lacks them: two ways of some.
+SPELLINGS = (
+    _both_cases({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "oe", "å": "aa", "æ": "ae", "œ": "oe"}),
+    _both_cases({"ß": "s", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}),
 )
 
 
 def _without_accents(text: str) -> str:
-    return "".join(sign for sign in unicodedata.normalize("NFD", text) if not unicodedata.combining(sign))
+    plain = text.translate(SPELLINGS[1])
+    return "".join(sign for sign in unicodedata.normalize("NFD", plain) if not unicodedata.combining(sign))
 
 
 def _word(pattern: str, first: str, last: str) -> re.Pattern[str]:

@@ -98,7 +98,8 @@ def twice(data: bytes, body: int, explicit: bool) -> bool:
         return False
     values: dict[int, bytes] = {}
     for tag, _, _, start, length in elements:
-        if tag in tags.WANTED and values.setdefault(tag, data[start : start + length]) != data[start : start + length]:
+        value = data[start : start + length]
+        if tag in tags.WANTED | tags.SEQUENCES and values.setdefault(tag, value) != value:
             return True
     return False
 

@@ -11,9 +11,22 @@ from tests.zoo import (
     pixels,
     rescale,
     spacing,
+    streams,
 )
 from tests.zoo.answer import CASES
 
-QUESTIONS = (geometry, spacing, collections, rescale, pixels, encodings, enhanced, padding, damage, contradictions)
+QUESTIONS = (
+    geometry,
+    spacing,
+    collections,
+    rescale,
+    pixels,
+    encodings,
+    enhanced,
+    padding,
+    damage,
+    contradictions,
+    streams,
+)
 
 __all__ = ["CASES", "QUESTIONS"]
