@@ -35,6 +35,16 @@ def test_both_lungs_agree_with_the_truth(chest):
     assert abs(lungs.lung_volumes_ml(labels, volume)["right"] / truth - 1) < 0.02
 
 
+def test_an_interpolated_slice_does_not_cut_the_lungs(chest, tmp_path):
+    """It counts as not measured; filled with air it would part each lung in two."""
+    phantom, volume, labels = chest
+    write_series(phantom, tmp_path, awkward=("gap",))
+    filled = read_series(tmp_path, gaps="fill")
+    assert filled.invented and filled.outside[filled.invented[0]].all()
+    whole, found = (lungs.lung_volumes_ml(*pair) for pair in ((labels, volume), (lungs.segment_lungs(filled), filled)))
+    assert all(abs(found[side] / whole[side] - 1) < 0.01 for side in ("right", "left"))
+
+
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_so_do_other_patients(seed):
     phantom = chest_phantom(seed=seed, shape=(40, 160, 160), variation=1.0)
