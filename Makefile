@@ -4,8 +4,8 @@ BIN := .venv/bin
 PYTHON := $(BIN)/python
 
 # Own data: make notebooks PHOTO=~/me.jpg SERIES=~/scan SONAR_CSV=~/t.csv PETS=~/pictures
-RUN_OPTIONS = $(if $(PHOTO),--photo "$(PHOTO)") $(if $(FACES),--faces "$(FACES)") $(if $(SERIES),--series "$(SERIES)") $(if $(GAPS),--gaps "$(GAPS)") \
-  $(if $(SONAR_CSV),--sonar-csv "$(SONAR_CSV)") $(if $(PETS),--pets "$(PETS)") \
+RUN_OPTIONS = $(if $(PHOTO),--photo "$(PHOTO)") $(if $(FACES),--faces "$(FACES)") $(if $(SERIES),--series "$(SERIES)") \
+  $(if $(GAPS),--gaps "$(GAPS)") $(if $(SONAR_CSV),--sonar-csv "$(SONAR_CSV)") $(if $(PETS),--pets "$(PETS)") \
   $(if $(VGG16_WEIGHTS),--vgg16-weights "$(VGG16_WEIGHTS)")
 
 .DEFAULT_GOAL := help

@@ -38,8 +38,6 @@ PARAMETERS = {
     "pets": ("a folder of pictures, one folder per class, for notebook 03", "pets"),
     "vgg16_weights": ("the VGG16 weights file for notebook 03", "vgg16_weights"),
 }
-#: The other parameter: what `read_series` does when slices are missing.
-GAPS = ("raise", "keep", "fill")
 
 
 @dataclass
@@ -195,6 +193,8 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all three, in order")
     for name, (purpose, _) in PARAMETERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="PATH", help=purpose)
+    from helpers.dicom.series import GAPS
+
     parser.add_argument("--gaps", choices=GAPS, help="what to do when slices of the series are missing")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder of the results (default: build/)")
     parser.add_argument("--no-fetch", action="store_true", help="do not try to fetch the 88 kB sonar table first")

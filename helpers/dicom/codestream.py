@@ -18,9 +18,9 @@ CLOSING = DELIMITER + bytes(4)  # the delimiter, and its length
 MOST_ITEMS = 200_000  # fragments of one file
 Read = Callable[[int, int], bytes]  # (offset, count) -> bytes of the pixel element
 Span = tuple[int, int]  # offset and length in it
-# Start-of-frame markers: baseline, extended, lossless and so on (not DHT C4, JPG C8, DAC CC), and JPEG-LS.
+# Start-of-frame markers: those with Huffman coding (C4 is DHT), with arithmetic coding (CC is DAC), and JPEG-LS.
 HUFFMAN = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7})
-FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
+FRAME_MARKERS = HUFFMAN | {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}
 
 
 def items(read: Read) -> list[Span]:
@@ -48,7 +48,7 @@ def pictures(read: Read, count: int) -> list[list[Span]]:
         return [[span] for span in fragments]
     found: list[list[Span]] = []
     for start, length in fragments:
-        if not found or picture_size(memoryview(read(start, min(length, 1 << 12)))) is not None:
+        if not found or picture_size(_bare(memoryview(read(start, min(length, 1 << 12))))) is not None:
             found.append([])
         found[-1].append((start, length))
     if len(found) != count:
@@ -85,9 +85,7 @@ def check_segments(stream: memoryview, allocated: int) -> int:
     tables: set[int] = set()
     frame = 0
     for marker, position in _segments(stream):
-        body = bytes(
-            stream[position + 4 : position + 2 + int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")]
-        )
+        body = bytes(stream[position + 4 : position + 2 + _number(stream, position + 2)])
         if marker in FRAME_MARKERS:
             if frame or len(body) != 9 or body[5] != 1 or not 2 <= body[0] <= allocated:
                 raise Broken("the compressed picture has several components, or a damaged frame header")
@@ -133,22 +131,21 @@ def check_tiles(stream: memoryview) -> int:
     wanted = -(-(width - left) // wide) * -(-(height - top) // high)
     position = 2
     while bytes(stream[position : position + 2]) != b"\xff\x90":  # main header, segment by segment, up to SOT
-        length = int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")
+        length = _number(stream, position + 2)
         if stream[position : position + 1] != b"\xff" or length < 2:
             raise Broken("damaged: the header of the compressed picture cannot be followed")
         position += 2 + length
     found = set()
     while bytes(stream[position : position + 2]) == b"\xff\x90":
-        found.add(int.from_bytes(bytes(stream[position + 4 : position + 6]), "big"))
-        length = int.from_bytes(bytes(stream[position + 6 : position + 10]), "big")
+        found.add(_number(stream, position + 4))
+        length = _number(stream, position + 6, 4)
         if length == 0:  # the last one may leave its length open
             break
         if length < 14:
             raise Broken("damaged: a tile of the compressed picture has no length")
         position += length
-    else:
-        if bytes(stream[position : position + 2]) != END:
-            raise Broken("truncated: the compressed picture lacks bytes, or has too many")
+    if length and bytes(stream[position : position + 2]) != END:
+        raise Broken("truncated: the compressed picture lacks bytes, or has too many")
     if len(found) != wanted or max(found, default=0) >= wanted:
         raise Broken(f"truncated: {len(found)} of {plural(wanted, 'tile')} of the compressed picture are there")
     return position
@@ -169,14 +166,14 @@ def _bare(stream: memoryview) -> memoryview:
     if bytes(stream[4:8]) == b"jP  ":
         position = 0
         while position + 8 <= len(stream):
-            length = int.from_bytes(bytes(stream[position : position + 4]), "big")
+            length = _number(stream, position, 4)
             if bytes(stream[position + 4 : position + 8]) == b"jp2c":
                 return stream[position + 8 : position + length if length > 8 else None]
             if length < 8:
                 break
             position += length
     start = 0
-    while bytes(stream[start : start + 3]) == b"\xff\xff\xff" or bytes(stream[start : start + 3]) == b"\xff\xff\xd8":
+    while bytes(stream[start : start + 3]) in (b"\xff\xff\xff", b"\xff\xff\xd8"):
         start += 1
     return stream[start:]
 
@@ -214,8 +211,7 @@ def signed(data: bytes) -> bool | None:
 
 
 def picture_size(stream: memoryview) -> tuple[int, int] | None:
-    """(rows, columns) of a code stream; None for what is none, or has no size before its data."""
-    stream = _bare(stream)
+    """(rows, columns) of a bare code stream; None for what is none, or has no size before its data."""
     head = bytes(stream[:4])
     if head == b"\xff\x4f\xff\x51":  # SOC and SIZ
         siz = bytes(stream[4:40])
@@ -235,6 +231,10 @@ def _frame_size(stream: memoryview) -> tuple[int, int] | None:
     return None
 
 
+def _number(stream: memoryview, position: int, size: int = 2) -> int:
+    return int.from_bytes(bytes(stream[position : position + size]), "big")
+
+
 def _segments(stream: memoryview) -> Iterator[tuple[int, int]]:
     """(marker, offset) of the segments of JPEG or JPEG-LS before the coded data."""
     position = 2
@@ -244,4 +244,4 @@ def _segments(stream: memoryview) -> Iterator[tuple[int, int]]:
             position += 1
             continue
         yield marker, position
-        position += 2 + int.from_bytes(bytes(stream[position + 2 : position + 4]), "big")
+        position += 2 + _number(stream, position + 2)

@@ -14,8 +14,8 @@ from helpers.dicom.header import Header, once
 from helpers.dicom.stack import SAME_PLACE, distances, has_geometry
 from helpers.findings import Finding
 
-# Elements that must be equal within a group, padding aside.
-SAME = (tags.SERIES_UID, tags.ROWS, tags.COLUMNS, tags.MODALITY, tags.KERNEL)
+# Elements that must be equal within a group: texts, padding aside, and numbers.
+SAME_TEXTS, SAME_SIZES = (tags.SERIES_UID, tags.MODALITY, tags.KERNEL), (tags.ROWS, tags.COLUMNS)
 # What tells volumes at the same positions apart, the most telling first. The strong ones split even when one volume is
 # incomplete; the weak ones (every slice may have its own) only when each value covers all positions.
 STRONG = {
@@ -93,13 +93,12 @@ def group(frames: list[Frame]) -> list[Group]:
     return groups
 
 
-@once(*SAME, tags.SOP_CLASS, tags.MEDIA_CLASS, tags.SERIES_NUMBER)
+@once(*SAME_TEXTS, *SAME_SIZES, tags.SOP_CLASS, tags.MEDIA_CLASS, tags.SERIES_NUMBER)
 def _series_key(header: Header) -> tuple:
     """What is equal within a series; where its UID was taken away, its number tells it from others."""
     raw = header.raw.get
     number = None if tags.text(raw(tags.SERIES_UID)) else tags.number(raw(tags.SERIES_NUMBER))
-    sizes = tags.unsigned(raw(tags.ROWS)), tags.unsigned(raw(tags.COLUMNS))
-    texts = (tags.text(raw(tag)) for tag in SAME if tag not in (tags.ROWS, tags.COLUMNS))
+    texts, sizes = (tags.text(raw(tag)) for tag in SAME_TEXTS), (tags.unsigned(raw(tag)) for tag in SAME_SIZES)
     return (*texts, *sizes, tags.text(raw(tags.SOP_CLASS)) or tags.text(raw(tags.MEDIA_CLASS)), number)
 
 

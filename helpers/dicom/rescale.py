@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.codestream import irreversible, near_lossless, signed
-from helpers.dicom.frames import MODALITY, Frame, image_format
+from helpers.dicom.frames import MODALITIES, Frame, image_format
 from helpers.dicom.header import Header, once
 from helpers.dicom.pixels import beginnings
 from helpers.dicom.sources import Unreadable
@@ -106,7 +106,7 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
         findings.append(Finding("no_rescale", text, _names(missing, frames)))
     kinds = {fact.rescale_type for fact in different} - {"", "HU"}
     if modality != "CT":
-        shown = modality if MODALITY.fullmatch(modality) else "unknown"
+        shown = modality if modality in MODALITIES else "unknown"
         findings.append(Finding("not_hu", f"Modality {shown}: the values are not Hounsfield units."))
     elif kinds:
         names = ", ".join(sorted({kind if kind in RESCALE_TYPES else "of another unit" for kind in kinds}))
