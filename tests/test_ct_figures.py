@@ -81,6 +81,27 @@ def test_planes_share_one_scale_and_cross_in_the_point(chest):
         assert ax.get_aspect() == 1.0
 
 
+def test_a_patient_who_lies_on_the_belly_is_shown_as_any_other(chest):
+    """The same patient with rows and columns the other way round: the same picture."""
+    _, volume = chest
+    turned = volume.hu[:, ::-1, ::-1]
+    affine = volume.affine @ np.diag([1.0, -1.0, -1.0, 1.0])
+    affine[:3, 3] = volume.position((0, volume.shape[1] - 1, volume.shape[2] - 1))
+    prone = CTVolume(np.ascontiguousarray(turned), affine)
+    for k in (3, 12):
+        image, aspect = ct.cut(prone, k)
+        assert np.array_equal(image, ct.cut(volume, k)[0]) and np.array_equal(image, volume.hu[k])
+        assert abs(aspect - volume.spacing[1] / volume.spacing[2]) < 1e-9
+
+
+def test_planes_of_a_tilted_stack_are_straightened(chest):
+    _, volume = chest
+    affine = volume.affine.copy()
+    affine[1, 0] = 0.3 * volume.spacing[0]
+    assert ct.planes(CTVolume(volume.hu, affine), "title").get_suptitle() == "title (tilt straightened)"
+    assert ct.planes(volume, "title").get_suptitle() == "title"
+
+
 def test_every_figure_draws(chest):
     phantom, volume = chest
     image, spots = volume.hu[12].astype(float), nodule_candidates(volume, phantom.lungs)[:2]

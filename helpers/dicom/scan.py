@@ -93,7 +93,16 @@ class SeriesList(list[SeriesInfo]):
         told = [f"{skip.name}{' is' if skip.kind == 'skipped' else ':'} {skip.reason}" for skip in self.skips]
         return DicomSeriesError(f"No readable series here: {some(told) or 'there are no files'}.", findings)
 
-    HEADINGS = ("", "modality", "description", "slices", "matrix", "spacing z, y, x (mm)", "tilt", "findings")
+    HEADINGS = (
+        "",
+        "modality",
+        "description",
+        "slices",
+        "matrix",
+        "spacing slice, row, column (mm)",
+        "tilt",
+        "findings",
+    )
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table as texts, one row per series."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,6 +60,8 @@ def planes(
 
     preset: a window, or None for values that are no HU.
     """
+    if volume.tilt > 0.1:  # no cut along the array's axes is a plane of anatomy then
+        volume, title = volume.resample(max(1.0, min(volume.spacing))), f"{title} (tilt straightened)"
     point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
     index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2))
@@ -77,14 +80,14 @@ def planes(
 
 
 def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str, preset: str | None = "mediastinum") -> Figure:
-    """One coronal or sagittal cut (slice, column) with square pixels and with its true proportions."""
+    """One coronal or sagittal cut, head up, with square pixels and with its true proportions (dz, dx in mm)."""
     height = 3.95 * image.shape[0] * dz / (image.shape[1] * dx)
     figure, axes = plt.subplots(1, 2, figsize=(8.0, min(height, 6.0) + 0.75))
     for ax, aspect, name in (
         (axes[0], 1.0, "square pixels: wrong"),
         (axes[1], dz / dx, f"dz / dx = {dz / dx:.2f}: right"),
     ):
-        ax.imshow(grey(image[::-1], preset), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
+        ax.imshow(grey(image, preset), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
         ax.set_anchor("N")
         ax.axis("off")
@@ -138,15 +141,25 @@ def disc_in_square(stored: np.ndarray, outside: np.ndarray | None, title: str) -
     return figure
 
 
+def cut(volume: CTVolume, k: int) -> tuple[np.ndarray, float]:
+    """Slice k as radiologists look at it where slices are axial, else as stored; and the aspect of its pixels."""
+    if volume.array_axes()["axial"] == 0:
+        plane = volume.plane("axial", k)
+        return plane.image, plane.aspect
+    return volume.hu[k], volume.spacing[1] / volume.spacing[2]
+
+
 def lungs_over(volume: CTVolume, labels: np.ndarray, where: Sequence[int], title: str, filled: bool = False) -> Figure:
     """Axial slices in the lung window with outlines: right lung solid, left lung dashed; `filled` tints the inside."""
     figure, axes = plt.subplots(1, len(where), figsize=(9.0, 9.0 / len(where) + 0.6), squeeze=False)
+    found = replace(volume, hu=labels.astype(np.int16), padding=None)
     for ax, k in zip(axes[0], where):
-        ax.imshow(grey(volume.hu[k], "lung"), vmin=0, vmax=1)
+        image, aspect = cut(volume, k)
+        ax.imshow(grey(image, "lung"), vmin=0, vmax=1, aspect=aspect)
         for label, colour in LUNG_COLOURS.items():
-            mask = labels[k] == label
+            mask = cut(found, k)[0] == label
             if mask.any() and filled:
-                ax.imshow(np.ma.masked_equal(mask, 0), cmap=ListedColormap([colour]), alpha=0.4)
+                ax.imshow(np.ma.masked_equal(mask, 0), cmap=ListedColormap([colour]), alpha=0.4, aspect=aspect)
             if mask.any():
                 ax.contour(mask, [0.5], colors=[colour], linewidths=1.4, linestyles=OUTLINE[label])
         ax.set_title(f"slice {k}", fontsize=9, fontweight="normal")
@@ -158,16 +171,20 @@ def lungs_over(volume: CTVolume, labels: np.ndarray, where: Sequence[int], title
 def spots(volume: CTVolume, found: Sequence, title: str, half_mm: float = 24.0) -> Figure:
     """A small picture around each candidate, with its diameter and HU."""
     figure, axes = plt.subplots(1, max(1, len(found)), figsize=(9.0, 9.0 / max(4, len(found)) + 0.9), squeeze=False)
+    for ax in axes[0]:
+        ax.axis("off")
+    if not found:
+        axes[0][0].text(0.5, 0.5, "no candidates", ha="center", va="center")
     for ax, spot in zip(axes[0], found):
         k, r, c = (round(v) for v in spot.index)
         dr, dc = (max(2, round(half_mm / s)) for s in volume.spacing[1:])
         part = volume.hu[k, max(r - dr, 0) : r + dr + 1, max(c - dc, 0) : c + dc + 1]
-        ax.imshow(grey(part, "lung"), vmin=0, vmax=1, interpolation="bilinear")
+        aspect = volume.spacing[1] / volume.spacing[2]
+        ax.imshow(grey(part, "lung"), vmin=0, vmax=1, interpolation="bilinear", aspect=aspect)
         centre = (c - max(c - dc, 0), r - max(r - dr, 0))
         size = [spot.diameter / s for s in volume.spacing[:0:-1]]
         ax.add_patch(Ellipse(centre, *[1.25 * s for s in size], fill=False, ec=COLOURS[4], lw=1.5, ls="--"))
         ax.set_title(f"{spot.diameter:.1f} mm\n{spot.hu:.0f} HU, {spot.side}", fontsize=9, fontweight="normal")
-        ax.axis("off")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
@@ -191,7 +208,8 @@ def montage(volume: CTVolume, presets: Sequence[str], where: Sequence[int], titl
     figure, axes = plt.subplots(len(presets), len(where), figsize=(8.8, 1.75 * len(presets) + 0.5), squeeze=False)
     for row, preset in zip(axes, presets):
         for ax, k in zip(row, where):
-            ax.imshow(grey(volume.hu[k], preset), vmin=0, vmax=1)
+            image, aspect = cut(volume, k)
+            ax.imshow(grey(image, preset), vmin=0, vmax=1, aspect=aspect)
             ax.set(xticks=[], yticks=[])
             for side in ax.spines.values():
                 side.set_visible(False)

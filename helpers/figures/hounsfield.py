@@ -69,7 +69,7 @@ def histogram(inside: np.ndarray, title: str, outside_share: float = 0.0, marks:
         ax.axvline(middle, color="black", lw=0.8, ls=":")
         ax.text(middle, top * (1.25 + 1.6 * (k % 2)), name, ha="center", va="bottom", fontsize=8)
     ax.set(xlabel="Hounsfield units", ylabel="voxels per 10 HU")
-    note = f"; {outside_share:.0%} of the voxels lie outside the field and are left out" if outside_share else ""
+    note = f"; {outside_share:.0%} of the voxels were not measured and are left out" if outside_share else ""
     ax.set_title(f"{title}{note}", pad=34 if marks else 6)
     return figure
 

@@ -64,7 +64,8 @@ def grow(root: np.ndarray, targets: np.ndarray, leaf: float, power: float = 2.5,
     """A branching tree of tubes (n, 7) from `root` to every target.
 
     Each target, nearest first, is joined to the node that makes the way back to the root short (a greedy form of the
-    space-filling trees used to model lungs); radii follow Murray's law r_parent^power = sum of r_child^power.
+    space-filling trees used to model lungs); radii follow r_parent^power = sum of r_child^power
+    (Murray's own exponent is 3).
     """
     order = np.argsort(np.linalg.norm(targets - root, axis=1))
     nodes, parents, way = [root], [-1], [0.0]
