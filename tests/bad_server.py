@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.1)
 
     def _silent(self, content: bytes) -> None:
-        time.sleep(3)
+        time.sleep(30)
 
 
 class BadServer(ThreadingHTTPServer):

