@@ -150,3 +150,24 @@ def test_surfaces_lie_where_the_patient_lies(chest):
         limits = [(ax.get_xlim, ax.get_ylim, ax.get_zlim)[axis]() for ax in (supine, prone)]
         assert np.allclose(limits[0], limits[1], atol=0.1)
         assert np.allclose(limits[0], (low, high), atol=1.5 * max(phantom.spacing))
+
+
+def test_candidates_of_a_patient_who_lies_on_the_belly_look_as_any_other(chest):
+    phantom, volume = chest
+    affine = volume.affine @ np.diag([1.0, -1.0, -1.0, 1.0])
+    affine[:3, 3] = volume.position((0, volume.shape[1] - 1, volume.shape[2] - 1))
+    prone = CTVolume(np.ascontiguousarray(volume.hu[:, ::-1, ::-1]), affine)
+    drawn = [
+        ct.spots(one, nodule_candidates(one, labels)[:2], "t").axes[0]
+        for one, labels in ((volume, phantom.lungs), (prone, np.ascontiguousarray(phantom.lungs[:, ::-1, ::-1])))
+    ]
+    np.testing.assert_allclose(*(ax.images[0].get_array() for ax in drawn), atol=1e-6)
+    np.testing.assert_allclose(*(ax.patches[0].center for ax in drawn), atol=1e-3)
+    assert drawn[0].images[0].get_array().mean() > 0  # and there is something in it
+
+
+def test_a_single_slice_is_shown_in_its_own_plane_only(chest):
+    _, volume = chest
+    figure = ct.planes(CTVolume(volume.hu[12:13], volume.affine), "title")
+    assert [ax.get_title() for ax in figure.axes] == ["axial"]
+    assert len(ct.planes(volume, "title").axes) == 3

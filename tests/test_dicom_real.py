@@ -93,6 +93,8 @@ def test_missing_slice_is_found_by_position(zoo):
     filled = read_series(folder, gaps="fill")
     assert len(filled.hu) == 5 and filled.invented == (3,) and abs(filled.spacing[0] - 5) < 1e-4
     assert filled.outside[3].all() and not filled.outside[2].any()
+    said = next(finding.message for finding in filled.findings if finding.kind == "filled")
+    assert "1 slice (3) interpolated" in said
 
 
 @pytest.mark.parametrize("name", ["UNC", "J2KR", "JLSL", "RLE", "JPLL", "JLSN", "J2KI"])

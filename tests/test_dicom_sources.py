@@ -507,3 +507,9 @@ def test_the_five_lines_of_the_readme(tmp_path, monkeypatch, capsys):
     (block,) = [text.split("```")[0] for text in readme.split("```python\n")[1:]]
     exec(block, {})
     assert "12 x 16" in capsys.readouterr().out and (tmp_path / "scan.nii.gz").exists()
+
+
+@pytest.mark.parametrize("source", [None, 5, [None], [1, 2], b"folder"])
+def test_what_is_no_path_is_said(source):
+    with pytest.raises(TypeError, match=r"Give a folder, a zip archive, a file or a list of these, not (int|NoneType)"):
+        read_series(source)

@@ -6,6 +6,7 @@ bytes that matter are few: SOF of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,7 @@ from helpers.dicom.sources import Broken
 from helpers.findings import plural
 
 END = b"\xff\xd9"
+END_SEARCH = re.compile(END)  # looks into a memoryview, where `bytes.find` needs a copy
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 CLOSING = DELIMITER + bytes(4)  # the delimiter, and its length
 MOST_ITEMS = 200_000  # fragments of one file
@@ -72,10 +74,10 @@ def check(stream: memoryview, rows: int, columns: int, allocated: int) -> None:
         raise Broken(f"the compressed picture is {found} where Rows and Columns say {rows} x {columns}")
     data = check_tiles(stream) if stream[:2] == b"\xff\x4f" else check_segments(stream, allocated)
     # Coded data never hold this marker; behind it stands the padding to an even length, whatever byte that is.
-    end = bytes(stream).find(END, data)
-    if end < 0:
+    end = END_SEARCH.search(stream, data)
+    if end is None:
         raise Broken("truncated: the compressed picture has no end")
-    if end < len(stream) - 16:
+    if end.start() < len(stream) - 16:
         raise Broken("damaged: the compressed picture ends before its data do")
 
 

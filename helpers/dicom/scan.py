@@ -139,9 +139,15 @@ def scan_folder(path: Source) -> SeriesList:
     """Every series below a folder, in a zip archive or in a list of files; headers only, sub-folders included.
 
     Never raises for what a file holds: what is no slice of a volume is in `.skipped` with its reason.
-    Raises FileNotFoundError when the path itself does not exist, PermissionError when it may not be looked at.
+    Raises FileNotFoundError when the path itself does not exist, PermissionError when it may not be looked at, and
+    TypeError for what is no path.
     """
-    if isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike):
+        path = list(path) if isinstance(path, Iterable) else [path]
+        strange = [type(item).__name__ for item in path if not isinstance(item, str | os.PathLike)]
+        if strange:
+            raise TypeError(f"Give a folder, a zip archive, a file or a list of these, not {strange[0]}.")
+    else:
         if not os.fspath(path):
             raise FileNotFoundError("The path is empty; give a folder, a zip archive or a DICOM file.")
         check_exists(at_home(path))

@@ -177,6 +177,9 @@ def _with_filled(hu, slots: list[int], stack: Stack, findings, frames, padding) 
         part = (slot - below) / (above - below)
         between = (1 - part) * hu[below].astype(np.float32) + part * hu[above].astype(np.float32)
         hu[slot] = np.rint(between) if hu.dtype.kind == "i" else between
+    numbers = some(list(map(str, missing)))
+    text = f"{plural(len(missing), 'slice')} ({numbers}) interpolated from the neighbours: not measured, and outside."
+    findings = [*findings, Finding("filled", text)]
     mask = np.zeros(hu.shape, bool)
     mask[missing] = True
     if padding is not None:

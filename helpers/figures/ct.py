@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Ellipse
+from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
 from helpers.figures.core import COLOURS
@@ -18,6 +18,8 @@ from helpers.volume import CTVolume
 
 LUNG_COLOURS = {1: COLOURS[5], 2: COLOURS[4]}
 OUTLINE = {1: "solid", 2: "dashed"}
+# Which patient axes (0 x, 1 y, 2 z) run across and up a plane.
+ACROSS = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}
 
 
 def grey(hu: np.ndarray, preset: str | None = "mediastinum") -> np.ndarray:
@@ -58,25 +60,31 @@ def planes(
 ) -> Figure:
     """Axial, coronal and sagittal cut through one point (patient mm; default the middle), to one scale.
 
-    preset: a window, or None for values that are no HU.
+    Of a single slice only the plane in which it lies. preset: a window, or None for values that are no HU.
     """
     if volume.tilt > 0.1:  # no cut along the array's axes is a plane of anatomy then
         volume, title = volume.resample(max(1.0, min(volume.spacing))), f"{title} (tilt straightened)"
     point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
     index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
-    figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.2))
-    for ax, name in zip(axes, ("axial", "coronal", "sagittal")):
+    names = ("axial", "coronal", "sagittal") if volume.shape[0] > 1 else (_plane_of_slices(volume),)
+    figure, axes = plt.subplots(1, len(names), figsize=(3.0 * len(names) + (len(names) == 1), 3.2), squeeze=False)
+    for ax, name in zip(axes[0], names):
         cut = volume.plane(name, int(index[volume.array_axes()[name]]))
         ax.imshow(grey(cut.image, preset), extent=cut.extent, vmin=0, vmax=1, aspect="equal", interpolation="bilinear")
         ax.set(xlabel=cut.labels[0], ylabel=cut.labels[1])
         wide, high = abs(np.diff(cut.extent)[[0, 2]])
         ax.yaxis.set_major_locator(MaxNLocator(int(np.clip(8 * high / wide, 1, 8)), min_n_ticks=1))
         ax.set_title(name, fontsize=10, fontweight="normal", loc="center")
-        across = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}[name]
-        ax.axvline(point[across[0]], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))
-        ax.axhline(point[across[1]], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))
+        right, up = ACROSS[name]
+        ax.axvline(point[right], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))
+        ax.axhline(point[up], color=COLOURS[4], lw=0.6, ls=(0, (4, 4)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
+
+
+def _plane_of_slices(volume: CTVolume) -> str:
+    """Which plane the slices were taken in: axial for most CT."""
+    return next(name for name, axis in volume.array_axes().items() if axis == 0)
 
 
 def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str, preset: str | None = "mediastinum") -> Figure:
@@ -168,6 +176,16 @@ def lungs_over(volume: CTVolume, labels: np.ndarray, where: Sequence[int], title
     return figure
 
 
+def _around(volume: CTVolume, index: Sequence[float], half_mm: float) -> CTVolume:
+    """The piece of one slice that lies within `half_mm` of a voxel, across and down."""
+    k, *middle = (round(i) for i in index)
+    reach = [max(2, round(half_mm / step)) for step in volume.spacing[1:]]
+    rows, columns = (slice(max(i - n, 0), i + n + 1) for i, n in zip(middle, reach))
+    affine = volume.affine.copy()
+    affine[:3, 3] = volume.position((k, rows.start, columns.start))
+    return CTVolume(volume.hu[k : k + 1, rows, columns], affine)
+
+
 def spots(volume: CTVolume, found: Sequence, title: str, half_mm: float = 24.0) -> Figure:
     """A small picture around each candidate, with its diameter and HU."""
     figure, axes = plt.subplots(1, max(1, len(found)), figsize=(9.0, 9.0 / max(4, len(found)) + 0.9), squeeze=False)
@@ -175,15 +193,12 @@ def spots(volume: CTVolume, found: Sequence, title: str, half_mm: float = 24.0) 
         ax.axis("off")
     if not found:
         axes[0][0].text(0.5, 0.5, "no candidates", ha="center", va="center")
+    name = _plane_of_slices(volume)
     for ax, spot in zip(axes[0], found):
-        k, r, c = (round(v) for v in spot.index)
-        dr, dc = (max(2, round(half_mm / s)) for s in volume.spacing[1:])
-        part = volume.hu[k, max(r - dr, 0) : r + dr + 1, max(c - dc, 0) : c + dc + 1]
-        aspect = volume.spacing[1] / volume.spacing[2]
-        ax.imshow(grey(part, "lung"), vmin=0, vmax=1, interpolation="bilinear", aspect=aspect)
-        centre = (c - max(c - dc, 0), r - max(r - dr, 0))
-        size = [spot.diameter / s for s in volume.spacing[:0:-1]]
-        ax.add_patch(Ellipse(centre, *[1.25 * s for s in size], fill=False, ec=COLOURS[4], lw=1.5, ls="--"))
+        plane = _around(volume, spot.index, half_mm).plane(name)
+        ax.imshow(grey(plane.image, "lung"), extent=plane.extent, vmin=0, vmax=1, interpolation="bilinear")
+        centre = [spot.position[axis] for axis in ACROSS[name]]
+        ax.add_patch(Circle(centre, 1.25 * spot.diameter / 2, fill=False, ec=COLOURS[4], lw=1.5, ls="--"))
         ax.set_title(f"{spot.diameter:.1f} mm\n{spot.hu:.0f} HU, {spot.side}", fontsize=9, fontweight="normal")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure

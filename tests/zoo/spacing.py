@@ -42,7 +42,7 @@ def missing_slice_kept(folder):
 
 @case
 def missing_slice_filled(folder):
-    return Answer(_without(folder, 4), found("missing_slice"), options={"gaps": "fill"})
+    return Answer(_without(folder, 4), found("missing_slice", "filled"), options={"gaps": "fill"})
 
 
 @case
