@@ -22,7 +22,11 @@ ANSWERS = {
     "2.7": Answer((-2000, True), "Unsigned 16 bits count to 65535; and a range limit makes a range.", 0),
     "2.8": Answer(-95, "Restrict centres to -200 .. 0 and take the bin with the highest count.", 10),
     "2.9": Answer((-100, 200), "Half-way between black and white lies the centre; from black to white is the width."),
-    "2.10": Answer(1.36, "100 x (lung in the truth and not below -400) / (lung in the truth).", 0.1),
+    "2.10": Answer(
+        (1.36, 0),
+        "100 x (lung in the truth and not below -400) / (lung in the truth); where does the windpipe end?",
+        0.1,
+    ),
     "2.11": Answer(
         (62, -14, -38, True),
         "Change the sign of x and y; in DICOM, x grows to the patient's left. Give four values in one row.",
