@@ -131,8 +131,9 @@ def _by_threads(volume: np.ndarray, pairs: Pairs, workers: int, unclean: list[st
     with ThreadPoolExecutor(max(workers - 1, 1)) as pool:
         others = [pool.submit(_help, volume, blocks, unclean, done) for _ in range(workers - 1)]
         try:
+            scratch = _scratch(volume)
             for block in blocks:
-                yield from _read_block(volume, block, unclean)
+                yield from _read_block(volume, block, unclean, scratch)
                 while done:
                     yield done.popleft()
             for other in others:
@@ -145,8 +146,9 @@ def _by_threads(volume: np.ndarray, pairs: Pairs, workers: int, unclean: list[st
 def _help(volume: np.ndarray, blocks: Iterator[Pairs], unclean: list[str], done: deque[int]) -> None:
     """What the other threads do; an error of one ends the work of all."""
     try:
+        scratch = _scratch(volume)
         for block in blocks:
-            done.extend(_read_block(volume, block, unclean))
+            done.extend(_read_block(volume, block, unclean, scratch))
     finally:
         _drop(blocks)
 
@@ -156,7 +158,12 @@ def _drop(blocks: Iterator) -> None:
     deque(blocks, maxlen=0)
 
 
-def _read_block(volume: np.ndarray, block: Pairs, unclean: list[str]) -> list[int]:
+def _scratch(volume: np.ndarray) -> np.ndarray:
+    """Room for the stored values of one slice, so few that they stay in the processor's cache; one for each thread."""
+    return np.empty((1, *volume.shape[1:]) if volume.dtype != np.int16 else 0, np.int16)
+
+
+def _read_block(volume: np.ndarray, block: Pairs, unclean: list[str], scratch: np.ndarray) -> list[int]:
     """HU of one block in its slots, which are returned. int16 is read into place, and all of it is rescaled there."""
     frame, first = block[0]
     scale, ends = scale_of(frame), stored_range(frame.header)
@@ -168,7 +175,6 @@ def _read_block(volume: np.ndarray, block: Pairs, unclean: list[str]) -> list[in
         unclean += [block[k][0].name for k in dirty]
         rescale_words(target, values, *scale, ends)
     else:
-        scratch = np.empty((1, *volume.shape[1:]), np.int16)  # one slice: it stays in the processor's cache
         for frame, slot in block:
             _read_words(frame, scratch[0])
             values, dirty = fast.tidy(scratch, *ends)
