@@ -95,6 +95,7 @@ class Header:
     spans: list | None = field(default=None, repr=False)  # where compressed frames lie, once that was looked for
     excess: int = 0  # zero bytes behind the pixels that are more than the usual padding to an even number
     behind: bool = False  # bytes behind the pixel element that are no data elements
+    contested: tuple[str, ...] = ()  # elements that a multi-frame file gives several times, with different values
 
     @property
     def name(self) -> str:

@@ -40,6 +40,14 @@ LABELS = {
     tags.KERNEL: (CT_RECONSTRUCTION, tags.KERNEL),
     tags.KVP: (CT_X_RAY, tags.KVP),
 }
+# What decides about the place of a frame and its values: the macro, the element in it, and its name.
+DECIDING = (
+    (PLANE_POSITION, tags.POSITION, "ImagePositionPatient"),
+    (PLANE_ORIENTATION, tags.ORIENTATION, "ImageOrientationPatient"),
+    (MEASURES, tags.PIXEL_SPACING, "PixelSpacing"),
+    (TRANSFORM, tags.SLOPE, "RescaleSlope"),
+    (TRANSFORM, tags.INTERCEPT, "RescaleIntercept"),
+)
 CONCATENATION, CONCATENATION_NUMBER, CONCATENATION_TOTAL = 0x00209161, 0x00209162, 0x00209163
 TYPE_MACROS = (CT_TYPE, MR_TYPE)
 # Enhanced CT, MR, MR colour-free legacy conversions and PET: their frames are slices of a volume (PS3.4 annex B).
@@ -60,7 +68,9 @@ def multiframe(header: Header) -> list[Frame]:
                 return _ungrouped(header, count)
             if own and len(own) != count:
                 raise Broken(f"{len(own)} functional groups for {count} frames")
-            return _frames(header, shared[0] if shared else Dataset(), own or [Dataset()] * count)
+            shared, own = shared[0] if shared else Dataset(), own or [Dataset()] * count
+            header.contested = _contested(header.dataset, shared, own)
+            return _frames(header, shared, own)
     except Unreadable:
         raise
     except Exception:
@@ -122,12 +132,32 @@ def _value(macro: Dataset | None, tag: int) -> Any:
     return None if macro is None or tag not in macro else macro[tag].value
 
 
-def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+def _contested(top: Dataset, shared: Dataset, own: list[Dataset]) -> tuple[str, ...]:
+    """Names of deciding elements that the file gives several times, with different values: in two items of one macro,
+    for the frame and for all, or outside the groups, too."""
+    found = []
+    for macro, element, name in DECIDING:
+        common = [*_items(shared, macro), *([top] if element in top else [])]
+        for group in own:
+            items = [*_items(group, macro), *common]
+            if len(items) > 1 and len({_floats(_value(item, element)) for item in items if element in item}) > 1:
+                found.append(name)
+                break
+    return tuple(found)
+
+
+def _floats(value: Any) -> tuple[float, ...]:
     if value is None or value == "":
-        return None
-    found = tuple(
+        return ()
+    return tuple(
         float(part) for part in (value if hasattr(value, "__len__") and not isinstance(value, str) else [value])
     )
+
+
+def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
+    found = _floats(value)
+    if not found:
+        return None
     if len(found) != count or not all(abs(part) < 1e12 for part in found):
         raise Broken("a functional group holds numbers that cannot be meant")
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.codestream import irreversible, near_lossless, signed
-from helpers.dicom.frames import MODALITIES, Frame, image_format
+from helpers.dicom.frames import MODALITIES, SLICE_CLASSES, Frame, image_format
 from helpers.dicom.header import Header, once
 from helpers.dicom.pixels import beginnings
 from helpers.dicom.sources import Unreadable
@@ -126,6 +126,7 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
             "put in before the pixels or among them, these are shifted."
         )
         findings.append(Finding("behind", text, _names(behind, frames)))
+    findings += _contested(frames, modality)
     if len(scales) > 1 and not missing:
         texts = [f"x {slope:g} {intercept:+g}" for slope, intercept in sorted(scales)]
         text = f"Slope and intercept differ from slice to slice ({some(texts)}); each slice was rescaled by its own."
@@ -136,6 +137,19 @@ def header_findings(frames: list[Frame]) -> list[Finding]:
             text = f"Not every slice names the same {word} (some de-identifiers do that); taken as one and the same."
             findings.append(Finding(kind, text))
     return findings
+
+
+def _contested(frames: list[Frame], modality: str) -> list[Finding]:
+    """What a file says twice and not the same."""
+    texts = []
+    names = dict.fromkeys(name for frame in frames for name in frame.header.contested)
+    if names:
+        text = "given several times, with different values: the frame's own, or the first, one counts."
+        texts.append(f"{' and '.join(names)} {text}")
+    kind = tags.text(frames[0].header.raw.get(tags.SOP_CLASS))  # one group, one class
+    if modality == "CT" and kind.startswith(OTHER_THAN_CT):
+        texts.append("Modality says CT, SOPClassUID says another kind of image: taken as CT.")
+    return [Finding("contested", text) for text in texts]
 
 
 def _same_instances(frames: list[Frame]) -> list[Finding]:
@@ -180,6 +194,7 @@ SENTENCES = (
     ),
     ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
 )
+OTHER_THAN_CT = SLICE_CLASSES[1:]
 OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("identity", "study"))
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})

@@ -289,3 +289,53 @@ def too_many_sequence_items(folder):
     many = b"\x00\x52\x10\x92SQ\0\0" + (8 * 500_000).to_bytes(4, "little") + b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
     (folder / "all.dcm").write_bytes(data[:start] + many + data[start:])
     return Answer(series, error="more sequence items")
+
+
+def _given_twice(folder, change):
+    series = Series()
+    ds = enhanced(series)
+    change(ds)
+    save(ds, folder / "all.dcm")
+    return Answer(series, found("contested"))
+
+
+@case
+def enhanced_spacing_for_all_and_for_a_frame(folder):
+    def change(ds):
+        own = list(map(float, ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing))
+        for group in ds.PerFrameFunctionalGroupsSequence:
+            group.PixelMeasuresSequence = [item(PixelSpacing=own)]
+        ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [9, 9]
+
+    return _given_twice(folder, change)
+
+
+@case
+def enhanced_scale_outside_the_groups_too(folder):
+    return _given_twice(folder, lambda ds: setattr(ds, "RescaleIntercept", "-5"))
+
+
+@case
+def enhanced_position_twice_in_one_macro(folder):
+    def change(ds):
+        ds.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence.append(item(ImagePositionPatient=[1, 2, 3]))
+
+    return _given_twice(folder, change)
+
+
+@case
+def enhanced_same_spacing_for_all_and_for_a_frame(folder):
+    series = Series()
+    ds = enhanced(series)
+    spacing = [f"{float(step):.6f}" for step in series.spacing]
+    ds.PerFrameFunctionalGroupsSequence[0].PixelMeasuresSequence = [item(PixelSpacing=spacing, SliceThickness="2.5")]
+    save(ds, folder / "all.dcm")
+    return Answer(series)
+
+
+@case
+def ct_by_modality_and_mr_by_class(folder):
+    def change(ds, _):
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+
+    return Answer(tweaked(folder, change), found("contested"))
