@@ -9,8 +9,11 @@ from pydicom.encaps import encapsulate, generate_frames
 
 from helpers.dicom import DicomSeriesError, pixels, read_series
 from helpers.dicom.codestream import irreversible, picture_size
+from helpers.dicom.jpeg_lossless import check_bits
+from helpers.dicom.sources import Broken
 from tests.zoo.answer import tweaked
 from tests.zoo.cases import CASES
+from tests.zoo.lossless_jpeg import encode
 from tests.zoo.writer import LARGER, Series, dataset, htj2k_picture
 
 SYNTAXES = ("rle", "jpeg_ls", "jpeg_2000", "jpeg_lossless")
@@ -143,3 +146,26 @@ def test_loss_is_said_whatever_the_syntax_promises(tmp_path, encoded, called, op
     volume = read_series(tmp_path)
     assert np.array_equal(volume.hu, series.hu) == (not options)
     assert [finding.kind for finding in volume.findings] == (["lossy"] if options else [])
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+@pytest.mark.parametrize("precision", [8, 12, 16])
+@pytest.mark.parametrize("predictor", range(1, 8))
+def test_the_bits_of_lossless_jpeg_are_counted_for_every_predictor(predictor, precision, shift):
+    """The pixels of an encoder that follows the standard word by word need just the bits it wrote."""
+    rng = np.random.default_rng(predictor)
+    pixels = rng.integers(0, 1 << precision, (9, 13)) >> shift << shift
+    stream = encode(pixels, precision, predictor, shift)
+    check_bits(memoryview(stream), pixels.astype(np.uint16))
+    check_bits(memoryview(stream), pixels.astype(np.uint16).view(np.int16))  # of signed pixels
+    coded = stream.index(b"\xff\xda") + 10
+    with pytest.raises(Broken, match="fewer bits"):
+        check_bits(memoryview(stream[:coded] + stream[coded + 2 :]), pixels.astype(np.uint16))
+    with pytest.raises(Broken, match="more bits"):
+        check_bits(memoryview(stream[:coded] + bytes(6) + stream[coded:]), pixels.astype(np.uint16))
+
+
+def test_a_stream_with_restarts_is_not_counted():
+    stream = encode(np.zeros((4, 4), int), 8)
+    place = stream.index(b"\xff\xda")
+    check_bits(memoryview(stream[:place] + b"\xff\xdd\0\4\0\4" + stream[place:]), np.full((4, 4), 77, np.uint16))

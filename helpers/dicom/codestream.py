@@ -50,7 +50,7 @@ def pictures(read: Read, count: int) -> list[list[Span]]:
         return [[span] for span in fragments]
     found: list[list[Span]] = []
     for start, length in fragments:
-        if not found or picture_size(_bare(memoryview(read(start, min(length, 1 << 12))))) is not None:
+        if not found or picture_size(bare(memoryview(read(start, min(length, 1 << 12))))) is not None:
             found.append([])
         found[-1].append((start, length))
     if len(found) != count:
@@ -65,7 +65,7 @@ def check(stream: memoryview, rows: int, columns: int, allocated: int) -> None:
     Decoders fill what is cut off with something likely and say nothing, and abort the process on some broken headers,
     so header and end are looked at here.
     """
-    stream = _bare(stream)
+    stream = bare(stream)
     size = picture_size(stream)
     if size is None:
         raise Broken("damaged: the compressed picture does not begin as one, or does not say its size")
@@ -84,16 +84,15 @@ def check(stream: memoryview, rows: int, columns: int, allocated: int) -> None:
 def check_segments(stream: memoryview, allocated: int) -> int:
     """Where the coded data of JPEG or JPEG-LS begin. Raises Broken when the segments before (T.81 B.2) do not lead
     there, or do not name one component of at most `allocated` bits and, for Huffman coding, a sound table for it."""
-    tables: set[int] = set()
+    tables: dict[int, bytes] = {}
     frame = 0
-    for marker, position in _segments(stream):
-        body = bytes(stream[position + 4 : position + 2 + _number(stream, position + 2)])
+    for marker, body, end in bodies(stream):
         if marker in FRAME_MARKERS:
             if frame or len(body) != 9 or body[5] != 1 or not 2 <= body[0] <= allocated:
                 raise Broken("the compressed picture has several components, or a damaged frame header")
             frame = marker
         elif marker == 0xC4:
-            tables |= _huffman_tables(body)
+            tables |= code_lengths(body)
         elif marker == 0xDA:
             if not frame or len(body) != 6 or body[0] != 1:
                 break
@@ -101,23 +100,26 @@ def check_segments(stream: memoryview, allocated: int) -> int:
                 break
             if frame in (0xC3, 0xC7) and not 1 <= body[3] <= 7:  # the predictor of lossless coding
                 break
-            return position + 4 + len(body)
+            return end
     raise Broken("damaged: the header of the compressed picture cannot be followed")
 
 
-def _huffman_tables(body: bytes) -> set[int]:
-    """The numbers of the tables for DC, or lossless, coding in a DHT segment (T.81 B.2.4.2)."""
-    found, position = set(), 0
+def code_lengths(body: bytes) -> dict[int, bytes]:
+    """The tables for DC, or lossless, coding in a DHT segment (T.81 B.2.4.2): number -> how many bits the code of each
+    of the 17 categories of differences has, 0 for none."""
+    found, position = {}, 0
     while position < len(body):
         kind, counts = body[position], body[position + 1 : position + 17]
         room = 1 << 16
         for length, count in enumerate(counts, start=1):
             room -= count << 16 - length
+        symbols = body[position + 17 : position + 17 + sum(counts)]
         position += 17 + sum(counts)
         if len(counts) < 16 or position > len(body) or not any(counts) or room < 0 or kind & 0xEC:
             raise Broken("damaged: a Huffman table of the compressed picture is none")
         if kind < 0x10:
-            found.add(kind)
+            spelled = dict(zip(symbols, (length for length, count in enumerate(counts, start=1) for _ in range(count))))
+            found[kind] = bytes(spelled.get(category, 0) for category in range(17))
     return found
 
 
@@ -163,7 +165,7 @@ def payload(data: bytes) -> bytes:
     return b"".join(parts[1:]) or data
 
 
-def _bare(stream: memoryview) -> memoryview:
+def bare(stream: memoryview) -> memoryview:
     """A code stream without the boxes of a JP2 file (T.800 annex I) and without fill bytes before it."""
     if bytes(stream[4:8]) == b"jP  ":
         position = 0
@@ -235,6 +237,13 @@ def _frame_size(stream: memoryview) -> tuple[int, int] | None:
 
 def _number(stream: memoryview, position: int, size: int = 2) -> int:
     return int.from_bytes(bytes(stream[position : position + size]), "big")
+
+
+def bodies(stream: memoryview) -> Iterator[tuple[int, bytes, int]]:
+    """(marker, content, offset of what follows) of the segments of JPEG or JPEG-LS before the coded data."""
+    for marker, position in _segments(stream):
+        end = position + 2 + _number(stream, position + 2)
+        yield marker, bytes(stream[position + 4 : end]), end
 
 
 def _segments(stream: memoryview) -> Iterator[tuple[int, int]]:

@@ -16,6 +16,7 @@ from helpers.dicom import codestream, tags
 from helpers.dicom.fast import tidy
 from helpers.dicom.frames import Broken, Frame, frame_count, image_format, stored_range
 from helpers.dicom.header import NATIVE, Header, quiet
+from helpers.dicom.jpeg_lossless import LOSSLESS, check_bits
 from helpers.dicom.sources import FileEntry, Unreadable
 
 # Which plug-in of pydicom decodes what, and the package it comes from. Only one is used for each: the next in line
@@ -62,10 +63,14 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         options["decoding_plugin"] = preferred
     if header.syntax in NATIVE:
         return [_native(header, index, decoder, options) for index in indices]
-    data = _encapsulated(header, indices)
+    streams, few = _streams(header, indices), len(indices)
     try:
-        few = len(indices)
-        return _decoded(decoder, data, list(range(few)), few, options | {"number_of_frames": few})
+        data = encapsulate(streams, has_bot=False)
+        arrays = _decoded(decoder, data, list(range(few)), few, options | {"number_of_frames": few})
+        if header.syntax in LOSSLESS:
+            for stream, array in zip(streams, arrays):
+                check_bits(memoryview(stream), array)
+        return arrays
     except Broken as error:
         if len(indices) > 1:  # which one is it?
             for index in indices:
@@ -74,8 +79,8 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         raise
 
 
-def _encapsulated(header: Header, indices: list[int]) -> bytes:
-    """Compressed pixel data (PS3.5 section A.4) of these frames, none of which is cut off or of another size."""
+def _streams(header: Header, indices: list[int]) -> list[bytes]:
+    """The code streams of these frames (PS3.5 section A.4), none of which is cut off or of another size."""
     rows, columns, allocated, *_ = image_format(header)
     read, single = _reader(header), frame_count(header) == 1
     spans = codestream.pictures(read, 1) if single else frame_spans(header)
@@ -90,7 +95,7 @@ def _encapsulated(header: Header, indices: list[int]) -> bytes:
             error.index = index
             raise
         streams.append(stream)
-    return encapsulate(streams, has_bot=False)
+    return streams
 
 
 def _reader(header: Header) -> codestream.Read:

@@ -8,11 +8,13 @@ import zlib
 
 import numpy as np
 from PIL import Image
+from pydicom import dcmread
 from pydicom.encaps import generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     JPEG2000Lossless,
+    JPEGLossless,
     JPEGLSLossless,
     RLELossless,
 )
@@ -20,6 +22,7 @@ from pydicom.uid import (
 from helpers.dicom.walk import file_meta
 from tests.zoo.answer import Answer, case, found, plain, tweaked
 from tests.zoo.encodings import jpeg_lossless
+from tests.zoo.lossless_jpeg import encode
 from tests.zoo.writer import LARGER, Series, picture
 
 INTERCEPT = b"\x28\x00\x52\x10DS\x06\x00-1024 "
@@ -199,6 +202,47 @@ def jpeg_lossless_that_ends_in_the_middle(folder):
         return stream[:half] + b"\xff\xd9" + stream[half + 2 :]
 
     return Answer(_lossless_with(folder, change), error="ends before its data do")
+
+
+def _lossless_rewritten(folder, change):
+    """JPEG lossless, one slice of which has another code stream, of any length."""
+    series = jpeg_lossless(folder).series
+    path = sorted(folder.glob("*.dcm"))[3]
+    ds = dcmread(path)
+    _put(ds, change(_stream(ds).rstrip(b"\0")))
+    ds.save_as(path)
+    return series
+
+
+@case
+def jpeg_lossless_cut_and_closed(folder):
+    """The decoder makes up what is missing, and says nothing."""
+    series = _lossless_rewritten(folder, lambda stream: stream[: -len(stream) // 4] + b"\xff\xd9")
+    return Answer(series, error="fewer bits than its pixels need")
+
+
+@case
+def jpeg_lossless_with_bytes_put_in(folder):
+    def change(stream):
+        return stream[:-300] + bytes(100) + stream[-300:]
+
+    return Answer(_lossless_rewritten(folder, change), error="more bits than its pixels need")
+
+
+@case
+def jpeg_lossless_with_fill_bytes_before_its_end(folder):
+    return Answer(_lossless_rewritten(folder, lambda stream: stream[:-2] + b"\xff\xff" + stream[-2:]))
+
+
+@case
+def jpeg_lossless_by_another_writer(folder):
+    series = Series(stored=picture().astype(np.uint16))
+
+    def change(ds, k):
+        ds.file_meta.TransferSyntaxUID = JPEGLossless
+        _put(ds, encode(series.stored[k], 16, predictor=1 + k % 7))
+
+    return Answer(tweaked(folder, change, series))
 
 
 @case

@@ -1,0 +1,84 @@
+"""Are the pixels that came out of a lossless JPEG all that its bits say? Decoders fill what is missing and keep quiet.
+
+Each difference between a pixel and its prediction takes a known number of bits (ITU-T T.81 annex H), so the decoded
+picture tells how many there must have been. A stream that lost bytes, or whose code was disturbed, has others.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from helpers.dicom.codestream import END_SEARCH, bare, bodies, code_lengths
+from helpers.dicom.sources import Broken
+
+LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # transfer syntaxes of process 14
+RESTARTS = 0xDD  # DRI: the stream is cut into intervals, each filled up to whole bytes
+SPARE = 4  # bytes that a writer may leave behind the last code; GDCM and DCMTK leave less than two
+
+
+def check_bits(stream: memoryview, pixels: np.ndarray) -> None:
+    """Raises Broken when `pixels`, as decoded, need more bits than the stream holds, or far fewer.
+
+    stream: one that `codestream.check` let pass. pixels: (rows, columns) integers of at most 16 bits. Only lossless
+    coding with Huffman tables, without restarts, is looked at.
+    """
+    stream = bare(stream)
+    lengths: dict[int, bytes] = {}
+    precision = 0
+    for marker, body, end in bodies(stream):
+        if marker == RESTARTS or (0xC0 <= marker <= 0xCF and marker not in (0xC3, 0xC4)):
+            return
+        if marker == 0xC3:
+            precision = body[0]
+        elif marker == 0xC4:
+            lengths |= code_lengths(body)
+        elif marker == 0xDA:
+            _, _, table, predictor, _, shift = body
+            needed = bits_of(pixels, precision, predictor, shift & 15, lengths[table >> 4])
+            coded = bytes(stream[end : END_SEARCH.search(stream, end).start()]).rstrip(b"\xff")  # fill bytes
+            spare = 8 * (len(coded) - coded.count(b"\xff\0")) - needed
+            if spare < 0:
+                raise Broken("truncated: the compressed picture has fewer bits than its pixels need")
+            if spare > 8 * SPARE:
+                raise Broken("damaged: the compressed picture has more bits than its pixels need")
+            return
+
+
+def bits_of(pixels: np.ndarray, precision: int, predictor: int, shift: int, lengths: bytes) -> int:
+    """How many bits the differences of a picture take. lengths: of the code of each of the 17 categories, 0 for none.
+
+    precision, predictor, shift: P, the selection value and the point transform of T.81 H.1.2.
+    """
+    values = pixels.astype(np.uint16) & np.uint16((1 << precision) - 1)
+    values >>= np.uint16(shift)
+    differences = values - _predicted(values, predictor, np.uint16(1 << precision - shift - 1))
+    costs = _costs(lengths).take(differences)
+    return int(costs.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64))
+
+
+def _predicted(x: np.ndarray, predictor: int, first: np.uint16) -> np.ndarray:
+    """T.81 table H.1, modulo 2**16; the first row is predicted from the left, the first column from above."""
+    guess = np.empty_like(x)
+    guess[0, 0], guess[0, 1:], guess[1:, 0] = first, x[0, :-1], x[:-1, 0]
+    a, b, c = (part.astype(np.int32) if predictor > 3 else part for part in (x[1:, :-1], x[:-1, 1:], x[:-1, :-1]))
+    formulas = {
+        1: lambda: a,
+        2: lambda: b,
+        3: lambda: c,
+        4: lambda: a + b - c,
+        5: lambda: a + (b - c >> 1),
+        6: lambda: b + (a - c >> 1),
+        7: lambda: a + b >> 1,
+    }
+    guess[1:, 1:] = formulas[predictor]()
+    return guess
+
+
+@lru_cache(maxsize=64)
+def _costs(lengths: bytes) -> np.ndarray:
+    """Bits for each difference modulo 2**16: its code, and the bits behind it (T.81 H.1.2.2)."""
+    sizes = np.abs(np.arange(1 << 16).astype(np.uint16).view(np.int16).astype(np.int32))
+    category = np.ceil(np.log2(sizes + 1)).astype(int)
+    return (np.frombuffer(lengths, np.uint8)[category] + np.where(category < 16, category, 0)).astype(np.uint8)
