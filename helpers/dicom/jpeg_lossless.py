@@ -38,7 +38,8 @@ def check_bits(stream: memoryview, pixels: np.ndarray) -> None:
             _, _, table, predictor, _, shift = body
             needed = bits_of(pixels, precision, predictor, shift & 15, lengths[table >> 4])
             coded = bytes(stream[end : END_SEARCH.search(stream, end).start()]).rstrip(b"\xff")  # fill bytes
-            spare = 8 * (len(coded) - coded.count(b"\xff\0")) - needed
+            stuffed = np.count_nonzero(np.frombuffer(coded, np.uint8) == 0xFF)  # a zero byte stands behind each
+            spare = 8 * (len(coded) - stuffed) - needed
             if spare < 0:
                 raise Broken("truncated: the compressed picture has fewer bits than its pixels need")
             if spare > 8 * SPARE:
@@ -51,8 +52,9 @@ def bits_of(pixels: np.ndarray, precision: int, predictor: int, shift: int, leng
 
     precision, predictor, shift: P, the selection value and the point transform of T.81 H.1.2.
     """
-    values = pixels.astype(np.uint16) & np.uint16((1 << precision) - 1)
-    values >>= np.uint16(shift)
+    values = pixels.astype(np.uint16)
+    if precision < 16 or shift:
+        values = (values & np.uint16((1 << precision) - 1)) >> np.uint16(shift)
     differences = values - _predicted(values, predictor, np.uint16(1 << precision - shift - 1))
     costs = _costs(lengths).take(differences)
     return int(costs.sum(axis=1, dtype=np.uint32).sum(dtype=np.int64))
