@@ -165,7 +165,14 @@ def test_the_bits_of_lossless_jpeg_are_counted_for_every_predictor(predictor, pr
         check_bits(memoryview(stream[:coded] + bytes(6) + stream[coded:]), pixels.astype(np.uint16))
 
 
-def test_a_stream_with_restarts_is_not_counted():
-    stream = encode(np.zeros((4, 4), int), 8)
-    place = stream.index(b"\xff\xda")
-    check_bits(memoryview(stream[:place] + b"\xff\xdd\0\4\0\4" + stream[place:]), np.full((4, 4), 77, np.uint16))
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_the_bits_of_each_interval_are_counted(every):
+    pixels = np.random.default_rng(0).integers(0, 4096, (10, 6)).astype(np.uint16)
+    stream = encode(pixels, 12, 5, every=every)
+    check_bits(memoryview(stream), pixels)
+    last = stream.rindex(b"\xff", 0, -2) - 1
+    with pytest.raises(Broken, match="intervals"):
+        check_bits(memoryview(stream[: last + 1] + stream[last + 3 :]), pixels)
+    first = stream.index(b"\xff\xda") + 10
+    with pytest.raises(Broken, match="fewer bits"):  # of the first interval, whatever the others hold
+        check_bits(memoryview(stream[:first] + stream[first + 4 : -2] + bytes(4) + stream[-2:]), pixels)

@@ -6,6 +6,7 @@ picture tells how many there must have been. A stream that lost bytes, or whose 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +15,7 @@ from helpers.dicom.codestream import END_SEARCH, bare, bodies, code_lengths
 from helpers.dicom.sources import Broken
 
 LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # transfer syntaxes of process 14
-RESTARTS = 0xDD  # DRI: the stream is cut into intervals, each filled up to whole bytes
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")  # between intervals, each filled up to whole bytes and predicted anew
 SPARE = 4  # bytes that a writer may leave behind the last code; GDCM and DCMTK leave less than two
 
 
@@ -22,29 +23,39 @@ def check_bits(stream: memoryview, pixels: np.ndarray) -> None:
     """Raises Broken when `pixels`, as decoded, need more bits than the stream holds, or far fewer.
 
     stream: one that `codestream.check` let pass. pixels: (rows, columns) integers of at most 16 bits. Only lossless
-    coding with Huffman tables, without restarts, is looked at.
+    coding with Huffman tables is looked at.
     """
     stream = bare(stream)
     lengths: dict[int, bytes] = {}
-    precision = 0
+    precision, every = 0, len(pixels)
     for marker, body, end in bodies(stream):
-        if marker == RESTARTS or (0xC0 <= marker <= 0xCF and marker not in (0xC3, 0xC4)):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC3, 0xC4):
             return
-        if marker == 0xC3:
+        if marker == 0xDD:  # DRI counts pixels, whole rows of them (T.81 H.1.1)
+            every = int.from_bytes(body, "big") // pixels.shape[1] or len(pixels)
+        elif marker == 0xC3:
             precision = body[0]
         elif marker == 0xC4:
             lengths |= code_lengths(body)
         elif marker == 0xDA:
             _, _, table, predictor, _, shift = body
-            needed = bits_of(pixels, precision, predictor, shift & 15, lengths[table >> 4])
-            coded = bytes(stream[end : END_SEARCH.search(stream, end).start()]).rstrip(b"\xff")  # fill bytes
-            stuffed = np.count_nonzero(np.frombuffer(coded, np.uint8) == 0xFF)  # a zero byte stands behind each
-            spare = 8 * (len(coded) - stuffed) - needed
-            if spare < 0:
-                raise Broken("truncated: the compressed picture has fewer bits than its pixels need")
-            if spare > 8 * SPARE:
-                raise Broken("damaged: the compressed picture has more bits than its pixels need")
+            coded = RESTART.split(bytes(stream[end : END_SEARCH.search(stream, end).start()]))
+            strips = [pixels[row : row + every] for row in range(0, len(pixels), every)]
+            if len(coded) != len(strips):
+                raise Broken("damaged: the compressed picture has not as many intervals as it says")
+            for part, strip in zip(coded, strips):
+                _compare(part, bits_of(strip, precision, predictor, shift & 15, lengths[table >> 4]))
             return
+
+
+def _compare(coded: bytes, needed: int) -> None:
+    coded = coded.rstrip(b"\xff")  # fill bytes
+    stuffed = np.count_nonzero(np.frombuffer(coded, np.uint8) == 0xFF)  # a zero byte stands behind each
+    spare = 8 * (len(coded) - stuffed) - needed
+    if spare < 0:
+        raise Broken("truncated: the compressed picture has fewer bits than its pixels need")
+    if spare > 8 * SPARE:
+        raise Broken("damaged: the compressed picture has more bits than its pixels need")
 
 
 def bits_of(pixels: np.ndarray, precision: int, predictor: int, shift: int, lengths: bytes) -> int:

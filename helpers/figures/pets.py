@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.transforms import blended_transform_factory
 
 from helpers.figures.core import COLOURS
 
@@ -64,14 +65,14 @@ def rows_of_pictures(rows: Mapping[str, Sequence[tuple[np.ndarray, str]]], colum
     heights = [1 if entries else 0.35 for entries in rows.values()]
     size = (1.75 * columns + 1, 2.05 * sum(heights))
     fig, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, height_ratios=heights)
+    fig.get_layout_engine().set(rect=(0.05, 0, 0.95, 1))
     for line, (name, entries) in zip(axes, rows.items()):
         for ax, entry in zip(line, [*entries, *[None] * columns][:columns]):
             ax.axis("off")
             if entry is not None:
                 _plain(ax, *entry, size=8.5)
-        line[0].text(
-            -0.12, 0.5, name, rotation=90, ha="right", va="center", transform=line[0].transAxes, fontweight="bold"
-        )
+        beside = blended_transform_factory(fig.transFigure, line[0].transAxes)  # all names in one column
+        line[0].text(0.012, 0.5, name, rotation=90, va="center", transform=beside, fontweight="bold", in_layout=False)
         if not entries:
             line[0].text(0.5, 0.5, "none", ha="center", va="center", transform=line[0].transAxes)
     return fig

@@ -240,7 +240,7 @@ def jpeg_lossless_by_another_writer(folder):
 
     def change(ds, k):
         ds.file_meta.TransferSyntaxUID = JPEGLossless
-        _put(ds, encode(series.stored[k], 16, predictor=1 + k % 7))
+        _put(ds, encode(series.stored[k], 16, predictor=1 + k % 7, every=k))
 
     return Answer(tweaked(folder, change, series))
 
