@@ -23,6 +23,12 @@ Span = tuple[int, int]  # offset and length in it
 # Start-of-frame markers: those with Huffman coding (C4 is DHT), with arithmetic coding (CC is DAC), and JPEG-LS.
 HUFFMAN = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7})
 FRAME_MARKERS = HUFFMAN | {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}
+LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
+SOD = b"\xff\x93"
+WAVELET_AT = {
+    b"\xff\x52": 13,
+    b"\xff\x53": 10,
+}  # in COD, and in COC of a picture with few components: from the marker on
 
 
 def items(read: Read) -> list[Span]:
@@ -183,28 +189,44 @@ def bare(stream: memoryview) -> memoryview:
 
 
 def irreversible(data: bytes) -> bool:
-    """True when the first JPEG 2000 stream in `data` names the wavelet that rounds (T.800 A.6.1).
+    """True when the first JPEG 2000 stream in `data` names the wavelet that rounds (T.800 A.6.1 and A.6.2), in its main
+    header or in that of its first tile.
 
-    data: the beginning of compressed pixel data, up to the first tile.
+    data: the beginning of compressed pixel data.
     """
     position = data.find(b"\xff\x4f\xff\x51") + 2
     marker = data[position : position + 2] if position > 1 else b""
-    while marker[:1] == b"\xff" and marker not in (b"\xff\x52", b"\xff\x90"):  # up to COD, or SOT
+    while marker[:1] == b"\xff" and marker != SOD:
+        wavelet = WAVELET_AT.get(marker)
+        if wavelet and data[position + wavelet : position + wavelet + 1] == b"\0":
+            return True
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         marker = data[position : position + 2]
-    return marker == b"\xff\x52" and data[position + 13 : position + 14] == b"\0"
-
-
-def near_lossless(data: bytes) -> bool:
-    """True when the first JPEG-LS stream in `data` allows errors: NEAR in its scan header (T.87 C.2.3) is not 0."""
-    start = data.find(b"\xff\xd8\xff")
-    jpeg_ls = False
-    for marker, position in _segments(memoryview(data)[start:] if start >= 0 else memoryview(b"")):
-        jpeg_ls = jpeg_ls or marker == 0xF7
-        if marker == 0xDA:
-            near = start + position + 5 + 2 * data[start + position + 4]
-            return jpeg_ls and data[near : near + 1] not in (b"", b"\0")
     return False
+
+
+def rounds(data: bytes) -> bool:
+    """True when the first JPEG or JPEG-LS stream in `data` loses something: one of cosines, one with a point transform
+    (T.81 H.1.2.1), or one that allows errors: NEAR in the scan header of JPEG-LS (T.87 C.2.3) is not 0."""
+    jpeg_ls = False
+    for marker, body, _ in bodies(_first_jpeg(data)):
+        jpeg_ls = jpeg_ls or marker == 0xF7
+        if marker in FRAME_MARKERS - LOSSLESS_FRAMES:
+            return True
+        if marker == 0xDA and len(body) > 3:
+            return bool(body[-1] & 15 or (jpeg_ls and body[-3]))
+    return False
+
+
+def precision(data: bytes) -> int | None:
+    """How many bits the samples of the first JPEG or JPEG-LS stream in `data` have (T.81 B.2.2); None without one."""
+    frames = (body[0] for marker, body, _ in bodies(_first_jpeg(data)) if marker in FRAME_MARKERS and body)
+    return next(frames, None)
+
+
+def _first_jpeg(data: bytes) -> memoryview:
+    start = data.find(b"\xff\xd8\xff")
+    return memoryview(data)[start:] if start >= 0 else memoryview(b"")
 
 
 def signed(data: bytes) -> bool | None:

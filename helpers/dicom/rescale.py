@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.dicom import tags
-from helpers.dicom.codestream import irreversible, near_lossless, signed
+from helpers.dicom.codestream import irreversible, precision, rounds, signed
 from helpers.dicom.frames import MODALITIES, SLICE_CLASSES, Frame, image_format
 from helpers.dicom.header import Header, once
+from helpers.dicom.jpeg_lossless import LOSSLESS
 from helpers.dicom.pixels import beginnings
 from helpers.dicom.sources import Unreadable
 from helpers.findings import DicomSeriesError, Finding, plural, some
@@ -35,6 +36,7 @@ class Facts(NamedTuple):
     lossy: bool
     other_syntax: bool
     other_sign: bool
+    narrow: bool
 
 
 def _all_facts(frames: list[Frame]) -> list[Facts]:
@@ -66,6 +68,7 @@ def _facts(header: Header) -> Facts:
         _said_lossy(header) or header.syntax in LOSSY_SYNTAXES,
         tags.text(raw(tags.TRANSFER_SYNTAX)) not in ("", header.syntax),
         False,
+        False,
     )
 
 
@@ -77,11 +80,13 @@ def _said_lossy(header: Header) -> bool:
 
 
 def _asked(facts: Facts, header: Header) -> Facts:
-    """Pictures know whether they were rounded and (JPEG 2000) whether they have a sign; headers may say otherwise."""
+    """Pictures know whether they were rounded, their bits and (JPEG 2000) their sign; headers may say otherwise."""
     heads = beginnings(header)
-    rounds = any(irreversible(head) or near_lossless(head) for head in heads)
-    signs = set(map(signed, heads)) - {None, image_format(header)[4]}
-    return facts._replace(lossy=facts.lossy or rounds, other_sign=bool(signs))
+    _, _, _, stored, sign = image_format(header)
+    lossy = facts.lossy or any(irreversible(head) or rounds(head) for head in heads)
+    # JPEG-LS and JPEG 2000 are given their sign by pydicom, from the bits of the picture.
+    narrow = sign and header.syntax in LOSSLESS and any((precision(head) or stored) < stored for head in heads)
+    return facts._replace(lossy=lossy, narrow=narrow, other_sign=bool(set(map(signed, heads)) - {None, sign}))
 
 
 @once(tags.FRAME_OF_REFERENCE, tags.PATIENT_ID, tags.STUDY_UID)
@@ -187,6 +192,12 @@ SENTENCES = (
         "where PixelRepresentation and the JPEG 2000 picture disagree about the sign; the former was taken.",
     ),
     (
+        "sign",
+        "narrow",
+        "where the compressed picture has fewer bits than BitsStored, and PixelRepresentation says signed: what was "
+        "below 0 comes out above it.",
+    ),
+    (
         "syntax",
         "other_syntax",
         "where the data set is written implicitly and the file meta information says explicitly, or the other way "
@@ -199,8 +210,8 @@ OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.
 LOSSY_SYNTAXES = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81"})
 
-# JPEG 2000, HTJ2K and JPEG-LS, whatever the syntax promises.
-ASKED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (80, 81, 90, 91, 201, 202, 203))
+# Lossless JPEG, JPEG 2000, HTJ2K and JPEG-LS, whatever the syntax promises.
+ASKED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (57, 70, 80, 81, 90, 91, 201, 202, 203))
 
 
 LOWEST, HIGHEST = INT16.min, INT16.max

@@ -11,6 +11,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.encaps import generate_frames
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     JPEG2000Lossless,
@@ -381,3 +382,47 @@ def far_more_to_fill_than_there_is(folder):
     moved = Series(step=(0.0, 0.0, 1.0), origin=(-30.0, -20.0, 220.0))
     plain(folder / "far", moved)
     return Answer(series, error="more to invent than there is", options={"gaps": "fill"})
+
+
+def _encoded(folder, series, known, **options):
+    """Lossless JPEG by the small encoder."""
+
+    def change(ds, k):
+        ds.file_meta.TransferSyntaxUID = JPEGLossless
+        _put(ds, encode(series.stored[k].astype(np.uint16), **options))
+
+    return Answer(tweaked(folder, change, series), found(known))
+
+
+@case
+def jpeg_lossless_with_a_point_transform(folder):
+    stored = (picture().astype(np.uint16) >> 3) << 3
+    return _encoded(folder, Series(stored=stored), "lossy", precision=16, shift=3)
+
+
+@case
+def jpeg_lossless_of_fewer_bits_than_signed_pixels(folder):
+    return _encoded(folder, Series(stored=np.abs(picture()) % 1000), "sign", precision=12)
+
+
+@case
+def jpeg_2000_whose_first_tile_rounds(folder):
+    """The header of the picture promises the other wavelet; COD of the tile counts."""
+
+    def change(stream):
+        cod, sot = stream.index(b"\xff\x52"), stream.index(b"\xff\x90")
+        length = 2 + int.from_bytes(stream[cod + 2 : cod + 4], "big")
+        tile = stream[cod : cod + length]
+        main = stream[:cod] + tile[:13] + b"\1" + tile[14:] + stream[cod + length : sot]
+        size = int.from_bytes(stream[sot + 6 : sot + 10], "big")
+        start = stream[sot : sot + 6] + (size + length).to_bytes(4, "big") + stream[sot + 10 : sot + 12]
+        return main + start + tile + stream[sot + 12 :]
+
+    def one(ds, k):
+        ds.compress(JPEG2000, j2k_cr=[2], generate_instance_uid=False)
+        _put(ds, change(_stream(ds)))
+        ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+        for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            ds.pop(keyword, None)
+
+    return Answer(tweaked(folder, one, LARGER), found("lossy"), within=500)
