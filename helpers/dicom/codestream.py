@@ -25,10 +25,7 @@ HUFFMAN = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7})
 FRAME_MARKERS = HUFFMAN | {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}
 LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 SOD = b"\xff\x93"
-WAVELET_AT = {
-    b"\xff\x52": 13,
-    b"\xff\x53": 10,
-}  # in COD, and in COC of a picture with few components: from the marker on
+WAVELET_AT = {b"\xff\x52": 13, b"\xff\x53": 10}  # in COD and (of few components) COC, from the marker on
 
 
 def items(read: Read) -> list[Span]:
@@ -79,6 +76,8 @@ def check(stream: memoryview, rows: int, columns: int, allocated: int) -> None:
         found = f"{size[0]} x {size[1]}"
         raise Broken(f"the compressed picture is {found} where Rows and Columns say {rows} x {columns}")
     data = check_tiles(stream) if stream[:2] == b"\xff\x4f" else check_segments(stream, allocated)
+    if stream[:2] == b"\xff\x4f" and re.search(rb"\0{%d}" % most_zeros(stream), stream[40:]):
+        raise Broken("damaged: a hole of zero bytes in the compressed picture")
     # Coded data never hold this marker; behind it stands the padding to an even length, whatever byte that is.
     end = END_SEARCH.search(stream, data)
     if end is None:
@@ -159,6 +158,19 @@ def check_tiles(stream: memoryview) -> int:
     if len(found) != wanted or max(found, default=0) >= wanted:
         raise Broken(f"truncated: {len(found)} of {plural(wanted, 'tile')} of the compressed picture are there")
     return position
+
+
+def most_zeros(stream: memoryview) -> int:
+    """So many zero bytes in a row are a hole in JPEG 2000 data. An empty packet is one (T.800 B.10.3), and there is one
+    for each layer and resolution of a tile, or more where precincts are small; bits that bypass the coder may be zeros,
+    too, and so may those of HTJ2K: then only a long run is a hole."""
+    position = 2
+    while stream[position + 1] not in (0x50, 0x52, 0x90):  # CAP (of HTJ2K), COD, SOT; `check_tiles` went this way
+        position += 2 + _number(stream, position + 2)
+    if stream[position + 1] != 0x52 or stream[position + 4] & 1 or stream[position + 12] & 1:
+        return 4096
+    layers, levels = _number(stream, position + 6), stream[position + 9]
+    return layers * (levels + 1) + 8
 
 
 def payload(data: bytes) -> bytes:

@@ -16,7 +16,6 @@ from helpers.dicom.sources import Broken
 
 LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")  # transfer syntaxes of process 14
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")  # between intervals, each filled up to whole bytes and predicted anew
-SPARE = 4  # bytes that a writer may leave behind the last code; GDCM and DCMTK leave less than two
 
 
 def check_bits(stream: memoryview, pixels: np.ndarray) -> None:
@@ -54,8 +53,13 @@ def _compare(coded: bytes, needed: int) -> None:
     spare = 8 * (len(coded) - stuffed) - needed
     if spare < 0:
         raise Broken("truncated: the compressed picture has fewer bits than its pixels need")
-    if spare > 8 * SPARE:
+    # A last byte is filled up with ones (T.81 F.1.2.3); some writers append another one of ones.
+    if spare > 15 or (spare > 7 and _last_bits(coded, spare) != (1 << spare) - 1):
         raise Broken("damaged: the compressed picture has more bits than its pixels need")
+
+
+def _last_bits(coded: bytes, count: int) -> int:
+    return int.from_bytes(coded[-8:].replace(b"\xff\0", b"\xff"), "big") & ((1 << count) - 1)
 
 
 def bits_of(pixels: np.ndarray, precision: int, predictor: int, shift: int, lengths: bytes) -> int:

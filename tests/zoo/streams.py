@@ -426,3 +426,36 @@ def jpeg_2000_whose_first_tile_rounds(folder):
             ds.pop(keyword, None)
 
     return Answer(tweaked(folder, one, LARGER), found("lossy"), within=500)
+
+
+@case
+def jpeg_2000_with_a_hole(folder):
+    """Twenty zero bytes among coded ones: a decoder makes a picture of them all the same."""
+
+    def change(stream):
+        middle = (stream.index(b"\xff\x93") + len(stream)) // 2
+        return stream[:middle] + bytes(20) + stream[middle + 20 :]
+
+    return Answer(_with_stream(folder, JPEG2000Lossless, change), error="a hole of zero bytes")
+
+
+@case
+def jpeg_2000_of_nothing(folder):
+    """Empty packets are zero bytes, and no hole."""
+    series = Series(stored=np.zeros((10, 64, 64), np.int16))
+    return Answer(tweaked(folder, lambda ds, k: ds.compress(JPEG2000Lossless, generate_instance_uid=False), series))
+
+
+@case
+def jpeg_lossless_with_one_byte_put_in(folder):
+    """So few bits too many that a padding could have them, were they ones."""
+
+    def change(stream):
+        return stream[:-200] + b"\0" + stream[-200:]
+
+    return Answer(_lossless_rewritten(folder, change), error="bits than its pixels need")
+
+
+@case
+def jpeg_lossless_with_a_byte_of_ones_behind(folder):
+    return Answer(_lossless_rewritten(folder, lambda stream: stream[:-2] + b"\xff\0" + stream[-2:]))
