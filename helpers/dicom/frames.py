@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -39,7 +40,7 @@ _MODALITIES = (
 MODALITIES = frozenset(_MODALITIES.split())
 # PS3.3 C.7.6.3.1.2; other words are not repeated.
 COLOURS = ("RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB")
-LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM"})
+LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SCANOGRAM", "SCANOSCOPE"})
 # A compressed picture of nothing can be very small; above this many bytes the file must hold them in earnest.
 FREE_BYTES = 4 << 20
 MAX_COMPRESSION = 1000
@@ -203,12 +204,19 @@ def check_scale(slope: float | None, intercept: float | None) -> None:
 @lru_cache(maxsize=4096)
 def _class_reason(uid: bytes | None) -> str | None:
     name = tags.text(uid)
-    return next((why for prefix, why in OTHER_CLASSES.items() if name == prefix or name.startswith(prefix + ".")), None)
+    return next((why for prefix, why in OTHER_CLASSES.items() if of_class(name, (prefix,))), None)
+
+
+def of_class(uid: str, classes: Iterable[str]) -> bool:
+    """Whether a SOP class is one of `classes`, or a kind of one: 1.2.3.4 is one of 1.2.3, and 1.2.30 is not."""
+    return any(uid == one or uid.startswith(f"{one}.") for one in classes)
 
 
 @lru_cache(maxsize=4096)
-def _type_words(image_type: bytes | None) -> frozenset[str]:
-    return frozenset(word.strip().upper() for word in tags.text(image_type).split("\\"))
+def type_words(image_type: bytes | str | None) -> frozenset[str]:
+    """The values of ImageType; however long it is, as none of them is shown."""
+    values = (image_type if isinstance(image_type, str) else (image_type or b"").decode("latin-1")).split("\\")
+    return frozenset(value.strip(" \0").upper() for value in values)
 
 
 def check_kind(header: Header) -> None:
@@ -217,14 +225,14 @@ def check_kind(header: Header) -> None:
     reason = _class_reason(raw(tags.SOP_CLASS)) or _class_reason(raw(tags.MEDIA_CLASS))
     if reason:
         raise Unreadable(reason)
-    words = _type_words(raw(tags.IMAGE_TYPE))
+    words = type_words(raw(tags.IMAGE_TYPE))
     modality = tags.text(raw(tags.MODALITY))
     if words & LOCALIZER_WORDS and modality in ("CT", ""):
         raise Localizer("a localizer (scout view): a projection, not a slice")
     if header.pixel_tag in (tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS):
         raise Unreadable("floating-point pixels, not stored values")
     if tags.ROWS not in header.raw or tags.COLUMNS not in header.raw:
-        if tags.text(raw(tags.SOP_CLASS) or raw(tags.MEDIA_CLASS)).startswith(SLICE_CLASSES):
+        if of_class(tags.text(raw(tags.SOP_CLASS) or raw(tags.MEDIA_CLASS)), SLICE_CLASSES):
             raise Broken("damaged: an image without Rows and Columns, cut off perhaps")
         raise Unreadable(f"no image ({modality if modality in MODALITIES else 'no modality'})")
     # (0019,100A) is a private element: others than Siemens' MR keep other things there.

@@ -11,15 +11,18 @@ from pydicom import Dataset
 
 from helpers.dicom import tags
 from helpers.dicom.frames import (
+    LOCALIZER_WORDS,
     Broken,
     Frame,
     Geometry,
+    Localizer,
     check_scale,
     frame_count,
     geometry_of,
     scale_in,
     single_frame,
     spacing_of,
+    type_words,
 )
 from helpers.dicom.header import Header, quiet
 from helpers.dicom.sources import Unreadable
@@ -185,6 +188,8 @@ def _frames(header: Header, shared: Dataset, own: list[Dataset]) -> list[Frame]:
         depth = thickness[0] if thickness else slice_gap
         labels = _labels(group, shared, top, transform)
         frames.append(Frame(header, index, position, geometry, slope, intercept, depth, labels))
+    if any(type_words(frame.labels[tags.IMAGE_TYPE]) & LOCALIZER_WORDS for frame in frames):
+        raise Localizer("a localizer (scout view), says FrameType: projections, not slices")
     return frames
 
 
@@ -198,7 +203,7 @@ def _labels(group: Dataset, shared: Dataset, top: Dataset, transform: Dataset | 
     """What may tell this frame's volume from another at the same place."""
     labels = {tag: str(_value(_macro(group, shared, macro), element) or "") for tag, (macro, element) in LABELS.items()}
     types = next((_value(_macro(group, shared, macro), FRAME_TYPE) for macro in TYPE_MACROS), None)
-    labels[tags.IMAGE_TYPE] = "\\".join(types) if isinstance(types, list) else str(types or "")
+    labels[tags.IMAGE_TYPE] = types if isinstance(types, str) else "\\".join(types or ())
     labels[tags.STACK] = str(_value(_macro(group, shared, FRAME_CONTENT), STACK_ID) or "")
     labels[tags.RESCALE_TYPE] = str(_value(transform, tags.RESCALE_TYPE) or "")
     return labels

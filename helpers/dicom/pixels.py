@@ -29,7 +29,7 @@ PLUGINS = {
 }
 
 
-RLE = "1.2.840.10008.1.2.5"
+RLE, EXTENDED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.51"
 
 
 def plugin(syntax: str) -> tuple[str, str]:
@@ -58,6 +58,8 @@ def decode(header: Header, indices: list[int]) -> list[np.ndarray]:
         number_of_frames=count,
         correct_unused_bits=False,  # here, so that it can be said
     )
+    if header.syntax == EXTENDED and stored > 8:
+        raise Broken("12-bit lossy JPEG, which no decoder here can read; dcmdjpeg of DCMTK can unpack it")
     preferred = plugin(header.syntax)[0]
     if preferred in decoder.available_plugins:
         options["decoding_plugin"] = preferred

@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.codestream import irreversible, precision, rounds, signed
-from helpers.dicom.frames import MODALITIES, SLICE_CLASSES, Frame, image_format
+from helpers.dicom.frames import MODALITIES, SLICE_CLASSES, Frame, image_format, of_class, type_words
 from helpers.dicom.header import Header, once
 from helpers.dicom.jpeg_lossless import LOSSLESS
 from helpers.dicom.pixels import beginnings
@@ -37,6 +37,8 @@ class Facts(NamedTuple):
     other_syntax: bool
     other_sign: bool
     narrow: bool
+    derived: bool
+    burned_in: bool
 
 
 def _all_facts(frames: list[Frame]) -> list[Facts]:
@@ -51,13 +53,16 @@ def _all_facts(frames: list[Frame]) -> list[Facts]:
 
 def _frame_facts(frame: Frame, facts: Facts | None) -> Facts:
     facts = facts or _facts(frame.header)
-    own = frame.labels.get(tags.RESCALE_TYPE, "").upper() if frame.labels else ""
-    return facts._replace(rescale_type=own) if own else facts
+    if not frame.labels:
+        return facts
+    own, kind = (frame.labels.get(tag, "").upper() for tag in (tags.RESCALE_TYPE, tags.IMAGE_TYPE))
+    derived = facts.derived or not type_words(kind).isdisjoint(DERIVED_WORDS)
+    return facts._replace(rescale_type=own or facts.rescale_type, derived=derived)
 
 
 @once(
     tags.RESCALE_TYPE, tags.MODALITY_LUT, tags.PHOTOMETRIC, tags.LOSSY, tags.LOSSY_RATIO, tags.LOSSY_METHOD,
-    tags.TRANSFER_SYNTAX,
+    tags.TRANSFER_SYNTAX, tags.IMAGE_TYPE, tags.BURNED_IN,
 )  # fmt: skip
 def _facts(header: Header) -> Facts:
     raw = header.raw.get
@@ -69,6 +74,8 @@ def _facts(header: Header) -> Facts:
         tags.text(raw(tags.TRANSFER_SYNTAX)) not in ("", header.syntax),
         False,
         False,
+        not type_words(raw(tags.IMAGE_TYPE)).isdisjoint(DERIVED_WORDS),
+        tags.text(raw(tags.BURNED_IN)).upper() == "YES",
     )
 
 
@@ -152,7 +159,7 @@ def _contested(frames: list[Frame], modality: str) -> list[Finding]:
         text = "given several times, with different values: the frame's own, or the first, one counts."
         texts.append(f"{' and '.join(names)} {text}")
     kind = tags.text(frames[0].header.raw.get(tags.SOP_CLASS))  # one group, one class
-    if modality == "CT" and kind.startswith(OTHER_THAN_CT):
+    if modality == "CT" and of_class(kind, OTHER_THAN_CT):
         texts.append("Modality says CT, SOPClassUID says another kind of image: taken as CT.")
     return [Finding("contested", text) for text in texts]
 
@@ -203,8 +210,25 @@ SENTENCES = (
         "where the data set is written implicitly and the file meta information says explicitly, or the other way "
         "round; it was read as it is written.",
     ),
+    (
+        "derived",
+        "derived",
+        "whose ImageType says that they were computed from others (a projection, a difference, a rendering, a map of "
+        "one material): such values need not be HU.",
+    ),
+    (
+        "burned_in",
+        "burned_in",
+        "with texts burned into the pixels, says BurnedInAnnotation; they may name the patient.",
+    ),
     ("lossy", "lossy", "went through lossy compression: the values are only near the measured ones."),
 )
+# Of ImageType, by the standard (PS3.3 C.8.15.3, C.8.16.1) and by makers of scanners: values that no tissue has.
+_DERIVED = (
+    "MIP MINIP MAX_IP MIN_IP MAXIMUM MINIMUM VOLUME_RENDER VOLUME_RENDERED VOLREN VRT SURFACE_RENDER SSD SUBTRACTION "
+    "DIVISION MULTIPLICATION STD_DEVIATION QUANTITY IODINE IODINE_MAP EFF_Z"
+)
+DERIVED_WORDS = frozenset(_DERIVED.split()) | {"PROJECTION IMAGE", "VOLUME RENDERING"}
 OTHER_THAN_CT = SLICE_CLASSES[1:]
 OWN = (("frame_of_reference", "frame of reference"), ("identity", "patient"), ("identity", "study"))
 # Transfer syntaxes that always lose something (PS3.5 section 10): JPEG baseline and extended, JPEG-LS near-lossless.

@@ -122,9 +122,13 @@ def _left_out(skips: list[Skip], info: SeriesInfo) -> list[Finding]:
         )
     findings = []
     for kind in dict.fromkeys(skip.kind for skip in skips):
-        names = tuple(skip.name for skip in skips if skip.kind == kind)
-        reason = next(skip.reason for skip in skips if skip.kind == kind)
-        findings.append(Finding("skipped" if kind == "broken" else kind, f"Left out: {some(names)} ({reason}).", names))
+        these = [skip for skip in skips if skip.kind == kind]
+        reasons: dict[str, list[str]] = {}
+        for skip in these:
+            reasons.setdefault(skip.reason, []).append(skip.name)
+        told = [f"{some(names)} ({reason})" for reason, names in reasons.items()]
+        names = tuple(skip.name for skip in these)
+        findings.append(Finding("skipped" if kind == "broken" else kind, f"Left out: {some(told)}.", names))
     return findings
 
 
@@ -157,10 +161,10 @@ def _without_doubles(stack: Stack, findings: list[Finding]) -> tuple[list[Frame]
             if not same_pixels(place[0], other):
                 names = (place[0].name, other.name)
                 text = f"{names[0]} and {names[1]} have the same position but different pixels."
-                raise DicomSeriesError(
-                    f"{text} Keep one of them, or pass the files of one series.",
-                    [*findings, Finding("duplicate", text, names)],
-                )
+                remedy = "Keep one of them, or pass the files of one series."
+                if place[0].header is other.header:
+                    remedy = "The file does not say what tells them apart; another program must split it."
+                raise DicomSeriesError(f"{text} {remedy}", [*findings, Finding("duplicate", text, names)])
             dropped.append(other.name)
     if not dropped:
         return frames, []

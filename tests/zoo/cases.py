@@ -7,6 +7,7 @@ from tests.zoo import (
     encodings,
     enhanced,
     geometry,
+    kinds,
     padding,
     pixels,
     rescale,
@@ -27,6 +28,7 @@ QUESTIONS = (
     damage,
     contradictions,
     streams,
+    kinds,
 )
 
 __all__ = ["CASES", "QUESTIONS"]

@@ -459,3 +459,16 @@ def jpeg_lossless_with_one_byte_put_in(folder):
 @case
 def jpeg_lossless_with_a_byte_of_ones_behind(folder):
     return Answer(_lossless_rewritten(folder, lambda stream: stream[:-2] + b"\xff\0" + stream[-2:]))
+
+
+@case
+def lossy_jpeg_under_the_name_of_a_lossless_one(folder):
+    series = Series(stored=(LARGER.stored[:4] % 251).astype(np.uint8))  # so few that no brightest voxel is looked for
+
+    def change(ds, k):
+        stream = io.BytesIO()
+        Image.fromarray(series.stored[k]).save(stream, "JPEG", quality=90)
+        ds.file_meta.TransferSyntaxUID = JPEGLossless
+        _put(ds, stream.getvalue())
+
+    return Answer(tweaked(folder, change, series), found("lossy"), within=250)
