@@ -341,6 +341,10 @@ def test_names_of_old_discs_can_be_printed(tmp_path):
         ("Müller^Jörg", "Thorax Mueller Joerg"),
         ("Müller^Jörg", "MULLER65Y"),
         ("Zebra^Quagga", "zebra1"),
+        ("Zebra^Quagga", "Zebras Thorax"),
+        ("Zebra^Quagga", "ＺＥＢＲＡ thorax"),
+        ("ANON=Zebra^Quagga", "Thorax Zebra"),
+        ("ANON\\Quagga^X", "quagga thorax"),
     ],
 )
 def test_names_in_other_spellings_are_not_shown(name, text):
@@ -369,6 +373,17 @@ def test_names_in_other_spellings_are_not_shown(name, text):
         ("19-APR-18", "..."),
         ("04/2018", "..."),
         ("201804", "..."),
+        ("3-2019 Thorax", "... Thorax"),
+        ("Thorax 12 luglio 2019", "Thorax ..."),
+        ("Tórax 12 de marzo de 2019", "Tórax ..."),
+        ("12 mrt 2019", "..."),
+        ("12. lutego 2019", "..."),
+        ("12 Ocak 2019", "..."),
+        ("12 марта 2019", "..."),
+        ("CT ٢٠١٩/٠٣/١٢", "CT ..."),
+        ("CT ２０１９/０３/１２", "CT ..."),
+        ("CT 平成31年3月12日", "CT 平成..."),
+        ("Maxilla 12 general 2000 mm", "Maxilla 12 general 2000 mm"),
         ("2018 4 19", "..."),
         ("Lung 1.25 mm B70f 512", "Lung 1.25 mm B70f 512"),
         ("KIDNEY 0.6 10.10 v1.0.2", "KIDNEY 0.6 10.10 v1.0.2"),
@@ -513,3 +528,17 @@ def test_the_five_lines_of_the_readme(tmp_path, monkeypatch, capsys):
 def test_what_is_no_path_is_said(source):
     with pytest.raises(TypeError, match=r"Give a folder, a zip archive, a file or a list of these, not (int|NoneType)"):
         read_series(source)
+
+
+def test_other_names_numbers_and_days_of_any_slice_are_not_shown(tmp_path):
+    """The first slice is anonymous, the others are not; people write six digits for a day of birth."""
+
+    def change(ds, k):
+        ds.PatientName, ds.PatientBirthName = "ANON" if k == 0 else "Zebra^Quagga", "Okapi"
+        ds.OtherPatientIDs, ds.AccessionNumber, ds.PatientBirthDate = "998877", "A-112233", "19500102"
+        ds.add_new(0x00101001, "PN", ["Tapir^X", "Gnu^Y"])
+        ds.SeriesDescription = "Zebra Okapi Tapir 998877 A112233 020150 Thorax"
+
+    tweaked(tmp_path, change)
+    info = scan_folder(tmp_path)[0]
+    assert info.description.split() == [*["..."] * 6, "Thorax"]

@@ -17,7 +17,7 @@ import hmac
 import re
 import secrets
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, MutableSequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from helpers.dicom import tags
 from helpers.dicom.header import quiet
 from helpers.dicom.tags import without_identity
 
@@ -126,8 +127,9 @@ def deidentify(dataset: Dataset, *, shift_days: int | None = None, key: bytes | 
     key = SESSION_KEY if key is None else key
     with quiet():  # pydicom's warnings quote values
         doubtful = _may_show_identity(dataset)
-        name, patient_id = (str(dataset.get(word, "") or "") for word in ("PatientName", "PatientID"))
-        clean = _clean(dataset, Rules(shift_days, key, name, patient_id))
+        names, numbers = ("\\".join(_texts(dataset, words)) for words in (tags.NAMES, tags.PATIENT_NUMBERS))
+        days = [tags.short_days(text.encode("latin-1", "replace")) for text in _texts(dataset, tags.DAYS)]
+        clean = _clean(dataset, Rules(shift_days, key, names, "\\".join([numbers, *days])))
         number = hmac.new(key, str(dataset.get("PatientID", "")).encode(), hashlib.sha256).hexdigest()[:12]
     if doubtful:
         text = "The picture itself may show names or numbers (BurnedInAnnotation); look at it before you pass it on."
@@ -158,6 +160,12 @@ def _may_show_identity(dataset: Dataset) -> bool:
     screen = str(dataset.get("SOPClassUID", "")).startswith(("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6"))
     screen = screen or "SECONDARY" in str(dataset.get("ImageType", "")).upper() or "ConversionType" in dataset
     return said == "YES" or (screen and said != "NO")
+
+
+def _texts(dataset: Dataset, words: Iterable[int]) -> list[str]:
+    """The values of some elements, several values parted by backslashes."""
+    values = (_read(dataset, BaseTag(tag)).value or "" for tag in words if tag in dataset)
+    return ["\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value) for value in values]
 
 
 class Rules(NamedTuple):

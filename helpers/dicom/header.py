@@ -7,7 +7,7 @@ import logging
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
 from io import BytesIO
@@ -34,6 +34,7 @@ NATIVE = (
 )
 # A header longer than this is not read; the longest real ones (many private blocks) have a few megabytes.
 MAX_HEADER = 64 << 20
+MOST_PATIENTS = 50  # of one series, whose names are looked for in texts
 ITEM, MOST_ITEMS = b"\xfe\xff\x00\xe0", 400_000
 
 
@@ -101,13 +102,14 @@ class Header:
     def name(self) -> str:
         return self.entry.name
 
-    def free_text(self, tag: int, patient: Header | None = None) -> str:
-        """A text that people type in, without the patient's name and number, which are those in `patient` if given."""
+    def decoded(self, tag: int) -> str:
+        """A text in the character set of the file."""
+        return tags.decoded(self.raw.get(tag), self.raw.get(tags.CHARACTER_SET))
+
+    def free_text(self, tag: int, identity: tuple[str, str]) -> str:
+        """A text that people type in, without the patient's names and numbers, which `identity_of` gives."""
         with quiet():  # pydicom quotes what it takes for the name of a character set
-            texts = [(self, tag)] + [(patient or self, element) for element in (tags.PATIENT_NAME, tags.PATIENT_ID)]
-            return tags.without_identity(
-                *(tags.decoded(header.raw.get(t), header.raw.get(tags.CHARACTER_SET)) for header, t in texts)
-            )
+            return tags.without_identity(self.decoded(tag), *identity)
 
     def pixel_bytes(self, offset: int = 0, count: int | None = None) -> bytes:
         """Bytes of the pixel element from `offset` within it; all of them by default, never more than the file has."""
@@ -119,6 +121,20 @@ class Header:
         if self.inflated is not None:
             return self.inflated[start : start + count]
         return self.entry.read(start, count)
+
+
+def identity_of(headers: Iterable[Header]) -> tuple[str, str]:
+    """Names, and numbers and days, that any of the headers gives the patient: some may be anonymous, others not."""
+    with quiet():
+        people = list(dict.fromkeys(map(_identity, headers)))[:MOST_PATIENTS]
+    return "=".join(names for names, _ in people), "\\".join(numbers for _, numbers in people)
+
+
+@once(tags.CHARACTER_SET, *tags.NAMES, *tags.PATIENT_NUMBERS, *tags.DAYS)
+def _identity(header: Header) -> tuple[str, str]:
+    numbers = [header.decoded(tag) for tag in tags.PATIENT_NUMBERS]
+    numbers += [tags.short_days(header.raw.get(tag)) for tag in tags.DAYS]
+    return "=".join(map(header.decoded, tags.NAMES)), "\\".join(numbers)
 
 
 class _Quiet(logging.Handler):

@@ -14,7 +14,7 @@ from helpers.dicom import tags
 from helpers.dicom.fast import Reader
 from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, image_format
 from helpers.dicom.groups import Group, contrast_findings, group
-from helpers.dicom.header import Header
+from helpers.dicom.header import Header, identity_of
 from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
 from helpers.dicom.sources import Entry, Unreadable, at_home, check_exists, list_entries, stay_open
@@ -177,15 +177,10 @@ def headers(entries: list[Entry], skips: list[Skip]) -> Iterable[Header]:
             skips.append(Skip(entry.name, str(error), KINDS.get(type(error), "skipped")))
 
 
-def patient_of(frames: list[Frame]) -> Header:
-    """A header that names the patient, if there is one."""
-    return next((f.header for f in frames if f.header.raw.get(tags.PATIENT_NAME)), frames[0].header)
-
-
 def describe(member: Group, everything: list[Frame]) -> SeriesInfo:
     """What the headers of one group say; `everything` is what was found beside it."""
     stack = arrange(member.frames)
-    frame, named = stack.places[0][0], patient_of(stack.frames)
+    frame, named = stack.places[0][0], identity_of(frame.header for frame in stack.frames)
     raw = frame.header.raw
     rows, columns, *_ = image_format(frame.header)
     dy, dx = frame.geometry.spacing or (1.0, 1.0)

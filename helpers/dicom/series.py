@@ -11,9 +11,10 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame
+from helpers.dicom.header import identity_of
 from helpers.dicom.load import load, same_pixels
 from helpers.dicom.padding import find_padding
-from helpers.dicom.scan import SeriesInfo, SeriesList, Skip, Source, patient_of, scan_folder
+from helpers.dicom.scan import SeriesInfo, SeriesList, Skip, Source, scan_folder
 from helpers.dicom.sources import stay_open
 from helpers.dicom.stack import Stack
 from helpers.findings import DicomSeriesError, Finding, plural, some
@@ -193,7 +194,8 @@ def _with_filled(hu, slots: list[int], stack: Stack, findings, frames, padding) 
 
 def _meta(frame: Frame, stack: Stack) -> dict[str, Any]:
     """Technical facts only: no name, number, date or UID; people write names into texts of the scanner too."""
-    raw, free = frame.header.raw.get, partial(frame.header.free_text, patient=patient_of(stack.frames))
+    identity = identity_of(frame.header for frame in stack.frames)
+    raw, free = frame.header.raw.get, partial(frame.header.free_text, identity=identity)
     centres, widths = tags.numbers(raw(tags.WINDOW_CENTRE)), tags.numbers(raw(tags.WINDOW_WIDTH))
     meta = {
         "modality": free(tags.MODALITY),

@@ -18,15 +18,21 @@ CHARACTER_SET = 0x00080005
 IMAGE_TYPE = 0x00080008
 SOP_CLASS = 0x00080016
 SOP_INSTANCE = 0x00080018
+STUDY_DATE = 0x00080020
 ACQUISITION_TIME = 0x00080032
 CONTENT_TIME = 0x00080033
 ACQUISITION_DATETIME = 0x0008002A
+ACCESSION_NUMBER = 0x00080050
 MODALITY = 0x00080060
 MANUFACTURER = 0x00080070
 SERIES_DESCRIPTION = 0x0008103E
 MODEL = 0x00081090
 PATIENT_NAME = 0x00100010
 PATIENT_ID = 0x00100020
+BIRTH_DATE = 0x00100030
+OTHER_IDS = 0x00101000
+OTHER_NAMES = 0x00101001
+BIRTH_NAME = 0x00101005
 BODY_PART = 0x00180015
 SLICE_THICKNESS = 0x00180050
 CONTRAST_AGENT = 0x00180010
@@ -102,7 +108,8 @@ WANTED = NUMBERS | frozenset(
     {
         MEDIA_CLASS, TRANSFER_SYNTAX, CHARACTER_SET, IMAGE_TYPE, SOP_CLASS, SOP_INSTANCE, ACQUISITION_TIME,
         CONTENT_TIME, ACQUISITION_DATETIME, MODALITY, MANUFACTURER, SERIES_DESCRIPTION, MODEL, BODY_PART,
-        PATIENT_NAME, PATIENT_ID, PRIVATE_CREATOR,
+        PATIENT_NAME, OTHER_NAMES, BIRTH_NAME, PATIENT_ID, OTHER_IDS, ACCESSION_NUMBER, BIRTH_DATE, STUDY_DATE,
+        PRIVATE_CREATOR,
         CONTRAST_AGENT, SLICE_THICKNESS, KVP, ECHO_TIME, ECHO_NUMBER, SPACING_BETWEEN, TRIGGER_TIME, KERNEL,
         PATIENT_POSITION, B_VALUE,
         STUDY_UID, SERIES_UID, SERIES_NUMBER, ACQUISITION_NUMBER, INSTANCE_NUMBER, POSITION, ORIENTATION,
@@ -111,6 +118,10 @@ WANTED = NUMBERS | frozenset(
         LOSSY_RATIO, LOSSY_METHOD,
     }
 )  # fmt: skip
+# What must not stand in a text: the patient's names, numbers and days.
+NAMES = (PATIENT_NAME, OTHER_NAMES, BIRTH_NAME)
+PATIENT_NUMBERS = (PATIENT_ID, OTHER_IDS, ACCESSION_NUMBER)
+DAYS = (BIRTH_DATE, STUDY_DATE)
 SEQUENCES = frozenset({MODALITY_LUT, SHARED_GROUPS, FRAME_GROUPS})
 
 # A day, or a month of a year, as people write them; one pattern a line, {parts} from the table below.
@@ -124,7 +135,9 @@ DATES = (
     r"({MM}{DD}|{DD}{MM}){Y}",  # 12032019
     r"{D}(st|nd|rd|th)?{s}*{MON}{s}*({Y}|\d\d)",  # 12 Mar 2019, 12-MAR-19
     r"{MON}[-./_, ]*({D}(st|nd|rd|th)?[-./_, ]+)?{Y}",  # March 12th, 2019
-    r"{Y}[-./_]?{MM}|{MM}[-./_]{Y}",  # 2019-03, 03/2019
+    r"{Y}[-./_]?{MM}|{M}[-./_]{Y}",  # 2019-03, 3/2019
+    r"({D}(\.|o|º)?{s}*)?(de{s}+)?{MOIS}[-./_, ]*(de{s}+)?{Y}",  # 12 luglio 2019, 12 de marzo de 2019
+    r"\d{{1,2}}\s?年\s?{M}\s?月(\s?{D}\s?日)?",  # 31年3月12日, of an emperor's era
 )
 PARTS = {
     "s": "[-./_ ]",
@@ -134,6 +147,10 @@ PARTS = {
     "D": r"(?:0?[1-9]|[12]\d|3[01])",
     "DD": r"(?:0[1-9]|[12]\d|3[01])",
     "MON": r"(?:jan|feb|fév|mar|mär|apr|avr|may|mai|jun|juin|jul|juil|aug|aoû|sep|oct|okt|nov|dec|dez|déc)[^\W\d_]*",
+    # The same in Italian, Spanish, Portuguese, Dutch, Polish, Turkish and Russian.
+    "MOIS": r"(?<![^\W\d_])(?:genn|ene|abr|mag|giu|lug|ago|set|ott|out|dic|dez|fev|feb|mrt|mar|mei|sty|lut|kwi|maj|"
+    r"cze|lip|sie|wrz|paź|lis|gru|oca|şub|nis|haz|tem|ağu|eyl|eki|kas|ara|янв|фев|мар|апр|ма[йя]|июн|июл|авг|сен|окт|"
+    r"ноя|дек)[^\W\d_]*",
 }
 DATE = [re.compile(rf"(?<!\d)(?:{pattern.format(**PARTS)})(?!\d)", re.IGNORECASE) for pattern in DATES]
 # Several values of a code string, or a generous description; longer ones are damage.
@@ -217,39 +234,73 @@ def decoded(value: bytes | None, character_set: bytes | None) -> str:
 def without_identity(shown: str, name: str, number: str) -> str:
     """A free text without the patient's name and number, and without dates, which some people write into it too.
 
-    All parts of the name go where the family name stands; a given name alone may be a word of its own.
+    name, number: several are parted by ``=`` or backslashes. All parts of a name go where its family name stands; a
+    given name alone may be a word of its own.
     """
-    shown = unicodedata.normalize("NFC", shown)
+    shown = _plain_signs(shown)
     for pattern in DATE:
         shown = pattern.sub("...", shown)
-    words = _numbers_in(number)
-    for group in unicodedata.normalize("NFC", name).split("="):  # in letters, in characters, as it is spoken (PS3.5)
-        for spelled in dict.fromkeys((group, *map(group.translate, SPELLINGS), _without_accents(group))):
-            words += _names_in(spelled, shown)
+    words = list(_numbers_in(number))
+    for parts, telling in _spellings(name):
+        words += parts if any(word.search(shown) for word in telling) else ()
     for word in words:
         shown = word.sub("...", shown)
     return shown
 
 
-def _numbers_in(number: str) -> list[re.Pattern[str]]:
+Words = list[re.Pattern[str]]
+
+
+@lru_cache(maxsize=32)  # one patient has many texts
+def _spellings(name: str) -> list[tuple[Words, Words]]:
+    """`_parts_of` every name, in letters, in characters, as it is spoken (PS3.5 section 6.2), in every spelling."""
+    found = []
+    for group in dict.fromkeys(re.split(r"[=\\]", _plain_signs(name))):
+        spelled = dict.fromkeys((group, *map(group.translate, SPELLINGS), _without_accents(group)))
+        found += [_parts_of(one) for one in spelled]
+    return found
+
+
+@lru_cache(maxsize=32)
+def _numbers_in(number: str) -> Words:
     """A patient's number in any punctuation, and the longer rows of digits in it."""
-    tokens = re.findall(r"[^\W_]+", number)
-    whole = [_word(r"[\W_]*".join(map(re.escape, tokens)), tokens[0], tokens[-1])] if len("".join(tokens)) > 3 else []
-    return whole + [_word(token, token, token) for token in re.findall(r"\d{4,}", number)]
+    words = []
+    for one in dict.fromkeys(number.split("\\")):
+        tokens = re.findall(r"[^\W_]+", one)
+        if len("".join(tokens)) > 3:
+            words.append(_word(r"[\W_]*".join(map(re.escape, tokens)), tokens[0], tokens[-1]))
+    return words + [_word(token, token, token) for token in dict.fromkeys(re.findall(r"\d{4,}", number))]
 
 
-def _names_in(name: str, shown: str) -> list[re.Pattern[str]]:
-    """The parts of a name that have to go from a text, if any: longer ones first."""
+def short_days(value: bytes | None) -> str:
+    """A date as people write it in six digits, in the three orders, parted by backslashes."""
+    day = text(value).replace(".", "").replace("-", "")
+    if len(day) != 8 or not day.isdecimal():
+        return ""
+    y, m, d = day[2:4], day[4:6], day[6:]
+    return f"{y}{m}{d}\\{d}{m}{y}\\{m}{d}{y}"
+
+
+def _plain_signs(shown: str) -> str:
+    """Composed letters; digits and letters of full width, and the digits of other scripts, as in ASCII."""
+    shown = unicodedata.normalize("NFC", shown)
+    if shown.isascii():
+        return shown
+    signs = (str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in shown)
+    return "".join(chr(ord(sign) - 0xFEE0) if "！" <= sign <= "～" else sign for sign in signs)
+
+
+def _parts_of(name: str) -> tuple[Words, Words]:
+    """The parts of a name that have to go from a text, longer ones first; and those of which one must be there."""
     wholes = [tokens for part in re.split(r"[\^,]+", name) if (tokens := re.findall(r"[^\W_]+", part))]
     parts = [part for tokens in wholes for part in tokens if len(part) > 1 + part.isascii()]
     if not parts:
-        return []
+        return [], []
     everything = [[token for tokens in order for token in tokens] for order in (wholes, wholes[::-1])]
     joined = [_in_a_row(tokens) for tokens in (*everything, *wholes) if len(tokens) > 1 and len("".join(tokens)) > 3]
-    words = [*joined, *(_word(re.escape(part), part, part) for part in parts)]
     family = [part for part in wholes[0] if part in parts and len(part) > 3 * part.isascii()] or parts[:1]
-    telling = [*joined, *(_word(re.escape(part), part, part) for part in family)]  # Berg, not van or der
-    return words if any(word.search(shown) for word in telling) else []
+    words, telling = ([*joined, *(_word(re.escape(part), part, part) for part in some)] for some in (parts, family))
+    return words, telling  # Berg tells, not van or der
 
 
 def _in_a_row(tokens: list[str]) -> re.Pattern[str]:
@@ -277,4 +328,5 @@ def _word(pattern: str, first: str, last: str) -> re.Pattern[str]:
     """A word by itself: no letter beside a letter, no digit beside a digit. Characters are written without blanks."""
     before, after = (r"\d" if sign.isdigit() else r"[^\W\d_]" for sign in (first[0], last[-1]))
     latin = all("LATIN" in unicodedata.name(sign, "") or sign.isdigit() for sign in (first[0], last[-1]))
-    return re.compile(rf"(?<!{before}){pattern}(?!{after})" if latin else pattern, re.IGNORECASE)
+    ending = "" if last[-1].isdigit() else "s?"  # of the genitive
+    return re.compile(rf"(?<!{before}){pattern}{ending}(?!{after})" if latin else pattern, re.IGNORECASE)
