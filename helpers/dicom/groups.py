@@ -34,6 +34,7 @@ WEAK = {
     tags.ACQUISITION_DATETIME: "acquisition time",
     tags.ACQUISITION_TIME: "acquisition time",
     tags.CONTENT_TIME: "content time",
+    tags.RESCALE_TYPE: "rescale type",
 }
 
 # What makes slices look different at the same place: worth a word where it changes within one volume.
@@ -59,6 +60,12 @@ TURNS = {
     tags.ACQUISITION_NUMBER: "acquisition number",
     tags.ACQUISITION_TIME: "acquisition time",
     tags.TRIGGER_TIME: "trigger time",
+}
+# What rises or falls along one scan.
+RUNS = {
+    tags.INSTANCE_NUMBER: "instance number",
+    tags.ACQUISITION_TIME: "acquisition time",
+    tags.CONTENT_TIME: "content time",
 }
 
 
@@ -188,11 +195,12 @@ def split_times(frames: list[Frame]) -> list[Group]:
     places = _place_numbers(frames)
     if places.max() == len(frames) - 1:  # no two in one plane
         return [Group(frames)]
-    for tag, word in (*STRONG.items(), *WEAK.items()):
+    dimensions = {tag: f"dimension {-tag}" for tag in frames[0].labels or () if tag < 0}
+    for tag, word in (STRONG | WEAK | dimensions).items():
         parts: dict[str, list[int]] = defaultdict(list)
         for number, frame in enumerate(frames):
             parts[frame.label(tag)].append(number)
-        if len(parts) > 1 and _fits(parts, places, complete=tag in WEAK):
+        if len(parts) > 1 and _fits(parts, places, complete=tag not in STRONG):
             ordered = sorted(parts, key=_sort_key)
             return [
                 Group([frames[i] for i in parts[value]], f"{word} {i + 1} of {len(parts)}")
@@ -226,7 +234,27 @@ def _in_turns(frames: list[Frame]) -> list[str]:
         counts = Counter(values)
         if len(counts) > 1 and min(counts.values()) > 1 and sum(a != b for a, b in pairwise(values)) >= len(counts):
             found.append(f"Slices of {len(counts)} {word}s lie between one another: two scans in one series, perhaps.")
+    for tag, word in RUNS.items():
+        values = _floats(frames, tag)
+        if len(values) > 7 and _two_runs(values):
+            found.append(f"By {word}, every second slice belongs to another run: two scans in one series, perhaps.")
+            break
     return found
+
+
+def _floats(frames: list[Frame], tag: int) -> list[float]:
+    """A number of every slice; none where one of them lacks it."""
+    try:
+        return [float(frame.header.raw[tag]) for frame in frames]
+    except (KeyError, ValueError):
+        return []
+
+
+def _two_runs(values: list[float]) -> bool:
+    """Whether even and odd places are a rising or falling run each, and all together are none."""
+    steps, halves = np.diff(values), [np.diff(values[start::2]) for start in (0, 1)]
+    one_way = [bool((run > 0).all() or (run < 0).all()) for run in (steps, *halves)]
+    return one_way == [False, True, True] and set(values[::2]).isdisjoint(values[1::2])
 
 
 @once(*COMMON)

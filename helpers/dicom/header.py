@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from helpers.dicom import tags
-from helpers.dicom.sources import MAX_INFLATE, MAX_MEMBER, Broken, Entry
+from helpers.dicom.sources import Broken, Entry, most_unpacked
 from helpers.dicom.walk import LONG, PIXEL_TAGS, UNDEFINED, Puzzling, file_meta, find_start, true_syntax, twice
 
 NATIVE = (
@@ -35,7 +35,7 @@ NATIVE = (
 # A header longer than this is not read; the longest real ones (many private blocks) have a few megabytes.
 MAX_HEADER = 64 << 20
 MOST_PATIENTS = 50  # of one series, whose names are looked for in texts
-ITEM, MOST_ITEMS = b"\xfe\xff\x00\xe0", 400_000
+ITEM, MOST_ITEMS = b"\xfe\xff\x00\xe0", 200_000
 
 
 class Shared:
@@ -184,11 +184,15 @@ def quiet() -> _Quiet:
 
 
 def inflate(data: bytes) -> bytes:
-    """A deflated data set (PS3.5 section A.5) unpacked; bounded by what deflate can reach and by MAX_MEMBER."""
+    """A deflated data set (PS3.5 section A.5) unpacked, if that is not more than can be meant."""
+    most = most_unpacked(len(data))
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, min(len(data) * MAX_INFLATE, MAX_MEMBER) + 1)
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, most + 1)
     except zlib.error:
         raise Broken("the deflated data set is damaged") from None
+    if len(content) > most:
+        raise Broken("the deflated data set unpacks to more bytes than can be meant")
+    return content
 
 
 def read_slowly(entry: Entry) -> Header:

@@ -31,6 +31,7 @@ from helpers.findings import Finding
 PLANE_POSITION, PLANE_ORIENTATION, MEASURES = 0x00209113, 0x00209116, 0x00289110
 TRANSFORM, FRAME_CONTENT, MR_ECHO, MR_DIFFUSION, CARDIAC = 0x00289145, 0x00209111, 0x00189114, 0x00189117, 0x00189118
 EFFECTIVE_ECHO_TIME, STACK_ID, TEMPORAL_INDEX, ACQUISITION_NUMBER = 0x00189082, 0x00209056, 0x00209128, 0x00209156
+FRAME_DATETIME, TEMPORAL_POSITION, TIME_OFFSET, DIMENSIONS = 0x00189074, 0x00209310, 0x0020930D, 0x00209157
 CT_RECONSTRUCTION, CT_X_RAY = 0x00189314, 0x00189325
 CT_TYPE, MR_TYPE, FRAME_TYPE = 0x00189329, 0x00189226, 0x00089007
 # For every label that `groups` may split by: the macro and the element it stands in.
@@ -42,6 +43,8 @@ LABELS = {
     tags.CARDIAC_PHASE: (CARDIAC, tags.CARDIAC_PHASE),
     tags.KERNEL: (CT_RECONSTRUCTION, tags.KERNEL),
     tags.KVP: (CT_X_RAY, tags.KVP),
+    tags.ACQUISITION_DATETIME: (FRAME_CONTENT, FRAME_DATETIME),
+    tags.TRIGGER_TIME: (TEMPORAL_POSITION, TIME_OFFSET),
 }
 # What decides about the place of a frame and its values: the macro, the element in it, and its name.
 DECIDING = (
@@ -204,6 +207,9 @@ def _labels(group: Dataset, shared: Dataset, top: Dataset, transform: Dataset | 
     labels = {tag: str(_value(_macro(group, shared, macro), element) or "") for tag, (macro, element) in LABELS.items()}
     types = next((_value(_macro(group, shared, macro), FRAME_TYPE) for macro in TYPE_MACROS), None)
     labels[tags.IMAGE_TYPE] = types if isinstance(types, str) else "\\".join(types or ())
+    # Negative: the frame's place in each dimension of the file (PS3.3 C.7.6.17), whatever it is: an energy, a time.
+    dimensions = _value(_macro(group, shared, FRAME_CONTENT), DIMENSIONS)
+    labels |= {-k: str(place) for k, place in enumerate(_floats(dimensions), start=1)}
     labels[tags.STACK] = str(_value(_macro(group, shared, FRAME_CONTENT), STACK_ID) or "")
     labels[tags.RESCALE_TYPE] = str(_value(transform, tags.RESCALE_TYPE) or "")
     return labels

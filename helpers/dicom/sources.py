@@ -19,8 +19,10 @@ import numpy as np
 
 PREADV = getattr(os, "preadv", None)  # not on Windows
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-# Deflate cannot expand by more than 1032 to 1 (RFC 1951: 258 bytes from two bits); a larger promise is a lie.
-MAX_INFLATE = 1032
+# Real headers and pixels unpack to some ten times their packed size; small ones, up to FREE_UNPACKED, may be empty and
+# unpack to more. Deflate itself can reach 1032 to 1 (RFC 1951), which makes gigabytes of a file of zeros.
+MAX_INFLATE = 100
+FREE_UNPACKED = 64 << 20
 # The most that one zip member or one deflated file may unpack to.
 MAX_MEMBER = 2 << 30
 CHANGED = "changed since its header was read; scan the folder again"
@@ -187,6 +189,11 @@ def stay_open() -> _Opened:
     return _OPENED
 
 
+def most_unpacked(packed: int) -> int:
+    """To how many bytes something packed may unpack."""
+    return min(max(packed * MAX_INFLATE, FREE_UNPACKED), MAX_MEMBER)
+
+
 class ZipEntry:
     """One member of a zip archive; unpacked in memory when it is asked for."""
 
@@ -199,8 +206,8 @@ class ZipEntry:
         self.size = info.file_size
         self.path = f"{archive}/{info.filename.lstrip('/')}"  # Path would leave the archive for "/name"
         self.name = name
-        if info.file_size > max(info.compress_size, 1) * MAX_INFLATE or info.file_size > MAX_MEMBER:
-            raise Unreadable("claims to unpack to more bytes than it can hold")
+        if info.file_size > most_unpacked(info.compress_size):
+            raise Unreadable("said to unpack to more bytes than can be meant")
 
     def _unpack(self, count: int, to_end: bool = False) -> bytes:
         """The first `count` bytes. to_end: go on to the end of the member, where its checksum is compared."""

@@ -169,7 +169,7 @@ def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
     base, times = _usual(steps)
     off = np.abs(steps - times * base)
     gap = (times > 1) & (off <= _tolerance(base, 0.05)) & (times <= FARTHEST)
-    uneven = np.flatnonzero(((off > np.maximum(0.01 * base, 0.01)) | (times > FARTHEST)) & ~gap)
+    uneven = np.flatnonzero(((off > _least(base)) | (times > FARTHEST)) & ~gap)
     single = np.where(gap, times, 1)
     stack.slots = [0, *np.cumsum(single).tolist()]
     stack.affine = _affine(first, positions[0], (positions[-1] - positions[0]) / len(steps))
@@ -191,12 +191,19 @@ def _note_steps(stack: Stack, positions: np.ndarray, steps: np.ndarray) -> None:
     _note_drift(stack, steps, base, away)
     if not stack.gaps:
         _note_sparse(stack, first, base)
+        _note_stated(stack, first)
     _note_tilt(stack, first)
 
 
 def _tolerance(base: float, share: float) -> float:
     """A share of the step in mm; of fine steps up to twice as much, as some writers round positions to 0.1 mm."""
     return max(share * base, min(2 * share * base, 0.1))
+
+
+def _least(base: float) -> float:
+    """Differences in mm up to which distances are equal: positions are written to a hundredth of a millimetre or finer;
+    where the distances themselves are as small, a twentieth of them."""
+    return max(0.01 * base, min(0.01, 0.05 * base))
 
 
 def _usual(steps: np.ndarray) -> tuple[float, np.ndarray]:
@@ -214,7 +221,7 @@ def _usual(steps: np.ndarray) -> tuple[float, np.ndarray]:
 def _note_drift(stack: Stack, steps: np.ndarray, base: float, away: np.ndarray) -> None:
     """Steps that change so little that none stands out, yet add up: slices far from where even steps put them."""
     worst = int(np.argmax(away))
-    if away[worst] <= max(0.01 * base, 0.01):
+    if away[worst] <= _least(base):
         return
     name, far = stack.places[worst][0].name, away[worst] > _tolerance(base, 0.1)
     text = (
@@ -244,6 +251,16 @@ def _note_sparse(stack: Stack, first: Frame, base: float) -> None:
         stack.findings.append(Finding("sparse", text))
 
 
+def _note_stated(stack: Stack, first: Frame) -> None:
+    """SpacingBetweenSlices (PS3.3 C.7.6.2.1 and C.8.15) that is neither the distance between slices nor that along the
+    table: one of them is wrong, or slices were left out."""
+    stated = tags.number(first.header.raw.get(tags.SPACING_BETWEEN))
+    along_table = float(np.linalg.norm(stack.affine[:3, 0]))
+    if stated and min(abs(abs(stated) - step) for step in (stack.step, along_table)) > max(0.05 * stack.step, 0.05):
+        text = f"SpacingBetweenSlices says {stated:g} mm, the positions say {stack.step:.4g} mm, which was taken."
+        stack.findings.append(Finding("spacing", text))
+
+
 def _note_tilt(stack: Stack, first: Frame) -> None:
     normal = normal_of(first.geometry.orientation)
     step = stack.affine[:3, 0]
@@ -262,7 +279,7 @@ def _note_line(stack: Stack, positions: np.ndarray, pixel: float) -> None:
     part = (positions - positions[0]) @ line / (line @ line)
     off = np.linalg.norm(positions - positions[0] - part[:, None] * line, axis=1)
     worst = int(np.argmax(off))
-    if off[worst] > max(0.1 * pixel, 0.01):
+    if off[worst] > max(0.1 * pixel, _least(pixel)):
         name = stack.places[worst][0].name
         text = f"The slices do not lie on one line: {name} is {off[worst]:.3g} mm beside it."
         (stack.blocking if off[worst] > 0.5 * pixel else stack.findings).append(
@@ -278,7 +295,7 @@ def _note_planes(stack: Stack) -> None:
     if len(planes) == 1 and max(first.geometry.bent) < 1e-6:
         return
     rows, columns, *_ = image_format(first.header)
-    limit = max(0.1 * min(_spacing(first)), 0.01)
+    limit = max(0.1 * min(_spacing(first)), _least(min(_spacing(first))))
     _note_bent(stack, list(planes.values()), rows, columns, limit)
     corners = np.array([[rows - 1, 0], [0, columns - 1], [rows - 1, columns - 1]])
     found = [corners @ _affine(frame, np.zeros(3), np.zeros(3))[:3, 1:3].T for frame in planes.values()]

@@ -11,7 +11,7 @@ from struct import error as StructError
 from typing import NamedTuple
 
 from helpers.dicom import tags
-from helpers.dicom.sources import Unreadable
+from helpers.dicom.sources import Broken, Unreadable
 
 IMPLICIT_LE, EXPLICIT_LE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 PLAIN = frozenset({IMPLICIT_LE, EXPLICIT_LE})
@@ -26,6 +26,7 @@ LENGTH = Struct("<I").unpack_from
 PIXEL_TAGS = frozenset({tags.PIXELS, tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS})
 PIXELS_END = max(PIXEL_TAGS)
 DEEPEST = 16
+MOST_ELEMENTS = 100_000  # at the top of one file; each becomes an object a hundred times its size
 
 
 class Puzzling(Exception):
@@ -201,6 +202,8 @@ def walk(data: bytes, position: int, explicit: bool, ordered: bool = True) -> li
             add(Element(tag, vr, begin, position, length))
             if tag in PIXEL_TAGS:
                 return elements
+            if len(elements) > MOST_ELEMENTS:
+                raise Broken("more data elements than can be meant")
             if length != UNDEFINED:
                 position += length
             elif vr in (b"SQ", b"UN", b""):

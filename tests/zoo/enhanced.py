@@ -196,3 +196,40 @@ def two_enhanced_files_of_one_series(folder):
         ds.SOPInstanceUID = f"{ROOT}.2.{50 + part}"
         save(ds, folder / f"part{part}.dcm")
     return Answer(series)
+
+
+def _twice(folder, mark):
+    """Two volumes at the same positions; `mark(group, which)` is all that tells them apart."""
+    series = Series()
+    ds = enhanced(series, np.concatenate([ORDER, ORDER]))
+    for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        mark(frame, number // len(ORDER))
+    other = series.stored[ORDER] + np.int16(9)
+    ds.PixelData = series.stored[ORDER].tobytes() + other.tobytes()
+    save(ds, folder / "all.dcm")
+    return Answer(series, error="2 series or parts of one")
+
+
+@case
+def enhanced_with_two_energies_by_dimension(folder):
+    def mark(frame, which):
+        content = frame.FrameContentSequence[0]
+        content.DimensionIndexValues = [1, content.InStackPositionNumber, which + 1]
+
+    return _twice(folder, mark)
+
+
+@case
+def enhanced_with_two_time_offsets(folder):
+    return _twice(
+        folder,
+        lambda frame, which: setattr(frame, "TemporalPositionSequence", [item(TemporalPositionTimeOffset=2.5 * which)]),
+    )
+
+
+@case
+def enhanced_with_two_rescale_types(folder):
+    return _twice(
+        folder,
+        lambda frame, which: setattr(frame.PixelValueTransformationSequence[0], "RescaleType", ("HU", "MGML")[which]),
+    )

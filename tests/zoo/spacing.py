@@ -139,3 +139,36 @@ def positions_with_one_decimal_and_a_gap(folder):
     series = tweaked(folder, _one_decimal, FINE)
     (folder / name(4)).unlink()
     return Answer(series, error="1 slice missing between 02.dcm and 05.dcm")
+
+
+@case
+def one_longer_step_in_a_stack_of_ten_micrometres(folder):
+    series = Series(step=(0, 0, 0.01), spacing=(0.01, 0.01))
+
+    def change(ds, k):
+        ds.ImagePositionPatient = [-30, -20, f"{100 + 0.01 * k + 0.005 * (k > 5):.6f}"]
+
+    return Answer(tweaked(folder, change, series), error="distances run from 0.01 to 0.015")
+
+
+@case
+def spacing_in_the_header_of_half_the_distance(folder):
+    """Every second slice was left out, perhaps."""
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "SpacingBetweenSlices", "1.25")), found("spacing"))
+
+
+@case
+def spacing_in_the_header_along_the_table(folder):
+    series = Series(step=(0, 0.8, 2.5))
+    change = lambda ds, k: setattr(ds, "SpacingBetweenSlices", f"{np.hypot(0.8, 2.5):.5f}")  # noqa: E731
+    return Answer(tweaked(folder, change, series), found("tilt"))
+
+
+@case
+def two_scans_half_a_step_apart(folder):
+    """Only the numbers tell: those of the second scan follow those of the first."""
+
+    def change(ds, k):
+        ds.InstanceNumber = 1 + k // 2 + 10 * (k % 2)
+
+    return Answer(tweaked(folder, change), found("interleaved"))
