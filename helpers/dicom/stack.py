@@ -279,7 +279,7 @@ def _note_line(stack: Stack, positions: np.ndarray, pixel: float) -> None:
     part = (positions - positions[0]) @ line / (line @ line)
     off = np.linalg.norm(positions - positions[0] - part[:, None] * line, axis=1)
     worst = int(np.argmax(off))
-    if off[worst] > max(0.1 * pixel, _least(pixel)):
+    if off[worst] > 0.1 * pixel:
         name = stack.places[worst][0].name
         text = f"The slices do not lie on one line: {name} is {off[worst]:.3g} mm beside it."
         (stack.blocking if off[worst] > 0.5 * pixel else stack.findings).append(
@@ -295,7 +295,7 @@ def _note_planes(stack: Stack) -> None:
     if len(planes) == 1 and max(first.geometry.bent) < 1e-6:
         return
     rows, columns, *_ = image_format(first.header)
-    limit = max(0.1 * min(_spacing(first)), _least(min(_spacing(first))))
+    limit = 0.1 * min(_spacing(first))
     _note_bent(stack, list(planes.values()), rows, columns, limit)
     corners = np.array([[rows - 1, 0], [0, columns - 1], [rows - 1, columns - 1]])
     found = [corners @ _affine(frame, np.zeros(3), np.zeros(3))[:3, 1:3].T for frame in planes.values()]
