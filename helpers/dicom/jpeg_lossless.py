@@ -53,8 +53,9 @@ def _compare(coded: bytes, needed: int) -> None:
     spare = 8 * (len(coded) - stuffed) - needed
     if spare < 0:
         raise Broken("truncated: the compressed picture has fewer bits than its pixels need")
-    # A last byte is filled up with ones (T.81 F.1.2.3); some writers append another one of ones.
-    if spare > 15 or (spare > 7 and _last_bits(coded, spare) != (1 << spare) - 1):
+    # A last byte is filled up with ones (T.81 F.1.2.3); some writers append another one, of ones or of zeros.
+    paddings = ((1 << spare) - 1, (1 << spare) - 256)
+    if spare > 15 or (spare > 7 and _last_bits(coded, spare) not in paddings):
         raise Broken("damaged: the compressed picture has more bits than its pixels need")
 
 

@@ -457,6 +457,11 @@ def jpeg_lossless_with_one_byte_put_in(folder):
 
 
 @case
+def jpeg_lossless_with_a_byte_of_zeros_behind(folder):
+    return Answer(_lossless_rewritten(folder, lambda stream: stream[:-2] + b"\0" + stream[-2:]))
+
+
+@case
 def jpeg_lossless_with_a_byte_of_ones_behind(folder):
     return Answer(_lossless_rewritten(folder, lambda stream: stream[:-2] + b"\xff\0" + stream[-2:]))
 
