@@ -166,6 +166,12 @@ def test_candidates_of_a_patient_who_lies_on_the_belly_look_as_any_other(chest):
     assert drawn[0].images[0].get_array().mean() > 0  # and there is something in it
 
 
+def test_a_histogram_says_how_many_voxels_it_leaves_out():
+    values = np.array([0, 40, 1500, 2900, 3000, -2000])
+    assert hounsfield.histogram(values, "t").axes[0].get_xlabel() == "Hounsfield units (3 voxels lie beyond)"
+    assert hounsfield.histogram(values[:3], "t").axes[0].get_xlabel() == "Hounsfield units"
+
+
 def test_a_single_slice_is_shown_in_its_own_plane_only(chest):
     _, volume = chest
     figure = ct.planes(CTVolume(volume.hu[12:13], volume.affine), "title")

@@ -68,7 +68,10 @@ def histogram(inside: np.ndarray, title: str, outside_share: float = 0.0, marks:
             continue
         ax.axvline(middle, color="black", lw=0.8, ls=":")
         ax.text(middle, top * (1.25 + 1.6 * (k % 2)), name, ha="center", va="bottom", fontsize=8)
-    ax.set(xlabel="Hounsfield units", ylabel="voxels per 10 HU")
+    beyond = np.count_nonzero((inside < -1100) | (inside > end + 10))
+    ax.set(
+        xlabel="Hounsfield units" + (f" ({beyond:,} voxels lie beyond)" if beyond else ""), ylabel="voxels per 10 HU"
+    )
     note = f"; {outside_share:.0%} of the voxels were not measured and are left out" if outside_share else ""
     ax.set_title(f"{title}{note}", pad=34 if marks else 6)
     return figure
