@@ -5,11 +5,9 @@ A chest of clinical size is drawn, its lungs are found, and the twenty networks 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 
+from bench.clock import processor_seconds
 from helpers.echoes import simulated_table
 from helpers.lungs import segment_lungs
 from helpers.many_seeds import train_many
@@ -17,12 +15,6 @@ from helpers.phantom import chest_phantom
 from helpers.volume import CTVolume
 
 SHAPE = (64, 512, 512)
-
-
-def processor_seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
 
 
 def main(arguments: list[str] | None = None) -> None:

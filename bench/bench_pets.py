@@ -7,21 +7,14 @@ that are squashed already. Rounds in turns; medians. Processor seconds of all th
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
 
+from bench.clock import processor_seconds
 from helpers.pets import BATCH, dog_probability, squash
 from helpers.pets_network import forward
 
 GOAL = 100
-
-
-def processor_seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -235,15 +235,20 @@ def jpeg_lossless_with_fill_bytes_before_its_end(folder):
     return Answer(_lossless_rewritten(folder, lambda stream: stream[:-2] + b"\xff\xff" + stream[-2:]))
 
 
-@case
-def jpeg_lossless_by_another_writer(folder):
-    series = Series(stored=picture().astype(np.uint16))
+def _encoded(folder, series, encoder, *known, **options):
+    """Slices whose code streams `encoder(pixels, k)` gives, under the name of lossless JPEG."""
 
     def change(ds, k):
         ds.file_meta.TransferSyntaxUID = JPEGLossless
-        _put(ds, encode(series.stored[k], 16, predictor=1 + k % 7, every=k))
+        _put(ds, encoder(series.stored[k], k))
 
-    return Answer(tweaked(folder, change, series))
+    return Answer(tweaked(folder, change, series), found(*known), **options)
+
+
+@case
+def jpeg_lossless_by_another_writer(folder):
+    series = Series(stored=picture().astype(np.uint16))
+    return _encoded(folder, series, lambda pixels, k: encode(pixels, 16, predictor=1 + k % 7, every=k))
 
 
 @case
@@ -384,25 +389,16 @@ def far_more_to_fill_than_there_is(folder):
     return Answer(series, error="more to invent than there is", options={"gaps": "fill"})
 
 
-def _encoded(folder, series, known, **options):
-    """Lossless JPEG by the small encoder."""
-
-    def change(ds, k):
-        ds.file_meta.TransferSyntaxUID = JPEGLossless
-        _put(ds, encode(series.stored[k].astype(np.uint16), **options))
-
-    return Answer(tweaked(folder, change, series), found(known))
-
-
 @case
 def jpeg_lossless_with_a_point_transform(folder):
-    stored = (picture().astype(np.uint16) >> 3) << 3
-    return _encoded(folder, Series(stored=stored), "lossy", precision=16, shift=3)
+    series = Series(stored=(picture().astype(np.uint16) >> 3) << 3)
+    return _encoded(folder, series, lambda pixels, k: encode(pixels, 16, shift=3), "lossy")
 
 
 @case
 def jpeg_lossless_of_fewer_bits_than_signed_pixels(folder):
-    return _encoded(folder, Series(stored=np.abs(picture()) % 1000), "sign", precision=12)
+    series = Series(stored=np.abs(picture()) % 1000)
+    return _encoded(folder, series, lambda pixels, k: encode(pixels.astype(np.uint16), 12), "sign")
 
 
 @case
@@ -468,12 +464,10 @@ def jpeg_lossless_with_a_byte_of_ones_behind(folder):
 
 @case
 def lossy_jpeg_under_the_name_of_a_lossless_one(folder):
-    series = Series(stored=(LARGER.stored[:4] % 251).astype(np.uint8))  # so few that no brightest voxel is looked for
-
-    def change(ds, k):
+    def cosines(pixels, k):
         stream = io.BytesIO()
-        Image.fromarray(series.stored[k]).save(stream, "JPEG", quality=90)
-        ds.file_meta.TransferSyntaxUID = JPEGLossless
-        _put(ds, stream.getvalue())
+        Image.fromarray(pixels).save(stream, "JPEG", quality=90)
+        return stream.getvalue()
 
-    return Answer(tweaked(folder, change, series), found("lossy"), within=250)
+    series = Series(stored=(LARGER.stored[:4] % 251).astype(np.uint8))  # so few that no brightest voxel is looked for
+    return _encoded(folder, series, cosines, "lossy", within=250)
