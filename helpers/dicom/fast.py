@@ -249,7 +249,8 @@ def tidy(words: np.ndarray, low: int, high: int) -> tuple[np.ndarray, list[int]]
     words: (slices, rows, columns) raw words. low, high: the ends of `stored_range`. Bits above BitsStored are removed
     in place and the sign bit is spread, as pydicom does.
     """
-    values = words.view(words.dtype.str.replace("u" if low else "i", "i" if low else "u"))
+    kind = "i" if low else "u"
+    values = words if words.dtype.kind == kind else words.view(words.dtype.str.replace(words.dtype.kind, kind))
     bits = 8 * values.itemsize
     if high - low == (1 << bits) - 1 or _within(values, low, high):
         return values, []

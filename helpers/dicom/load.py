@@ -20,7 +20,10 @@ from helpers.dicom.rescale import Overflow, rescale_into, rescale_words, scale_o
 from helpers.dicom.sources import Unreadable, stay_open
 from helpers.findings import DicomSeriesError, Finding, plural, some
 
-AT_A_TIME = 8  # slices that a thread takes from what is left to do, and rescales together
+AT_A_TIME = 8  # slices that a thread takes from what is left to do; those of int16 are rescaled together
+# Bytes of stored values that stay in a processor's cache between reading and rescaling: one thread alone takes no more.
+# Several threads wait for each other after every call, and are faster with fewer, longer ones.
+IN_CACHE = 1 << 20
 TYPES = (np.dtype(np.int16), np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -116,17 +119,18 @@ def _fill(
     return [Finding("bits", text, tuple(sorted(unclean)))]
 
 
-def _blocks(pairs: Pairs) -> Iterator[Pairs]:
-    """Neighbouring slices of one format and one scale, `AT_A_TIME` at most: they are rescaled together."""
+def _blocks(pairs: Pairs, most: int) -> Iterator[Pairs]:
+    """Neighbouring slices of one format and one scale, `most` at most."""
     keys = [(slot - k, scale_of(frame), stored_range(frame.header)) for k, (frame, slot) in enumerate(pairs)]
     for _, run in itertools.groupby(zip(keys, pairs), key=itemgetter(0)):
         alike = [pair for _, pair in run]
-        yield from (alike[k : k + AT_A_TIME] for k in range(0, len(alike), AT_A_TIME))
+        yield from (alike[k : k + most] for k in range(0, len(alike), most))
 
 
 def _by_threads(volume: np.ndarray, pairs: Pairs, workers: int, unclean: list[str]) -> Iterator[int]:
     """Read plain slices into their slots, by `workers` threads of which this one is one; yields once per slice."""
-    blocks = iter(list(_blocks(pairs)))  # each takes the next
+    most = AT_A_TIME if workers > 1 else min(max(IN_CACHE // (2 * volume[0].size), 1), AT_A_TIME)
+    blocks = iter(list(_blocks(pairs, most)))  # each takes the next
     done: deque[int] = deque()
     with ThreadPoolExecutor(max(workers - 1, 1)) as pool:
         others = [pool.submit(_help, volume, blocks, unclean, done) for _ in range(workers - 1)]
