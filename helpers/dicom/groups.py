@@ -242,6 +242,23 @@ def _in_turns(frames: list[Frame]) -> list[str]:
     return found
 
 
+def missing_by_number(frames: list[Frame]) -> list[Finding]:
+    """What numbers tell of slices that are not here, where positions cannot: those of an end, or every second one.
+
+    Numbers that would want far more slices than there are count something else.
+    """
+    found, most = [], 20 * len(frames)
+    numbers = _floats(frames, tags.INSTANCE_NUMBER)
+    if len(set(numbers)) == len(numbers) > 1:
+        skipped = max(numbers) - min(numbers) + 1 - len(numbers)
+        if 1 <= skipped <= most:
+            found.append(f"InstanceNumber skips {skipped:.0f} between the lowest and the highest")
+    said = tags.number(frames[0].header.raw.get(tags.IMAGES_IN_ACQUISITION)) or 0
+    if len(frames) < said <= most and len({frame.label(tags.ACQUISITION_NUMBER) for frame in frames}) == 1:
+        found.append(f"ImagesInAcquisition says {said:.0f}, {len(frames)} are here")
+    return [Finding("incomplete", f"{text}: slices may be missing where positions cannot tell.") for text in found]
+
+
 def _floats(frames: list[Frame], tag: int) -> list[float]:
     """A number of every slice; none where one of them lacks it."""
     try:

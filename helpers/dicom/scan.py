@@ -13,7 +13,7 @@ from pathlib import Path
 from helpers.dicom import tags
 from helpers.dicom.fast import Reader
 from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, image_format
-from helpers.dicom.groups import Group, contrast_findings, group
+from helpers.dicom.groups import Group, contrast_findings, group, missing_by_number
 from helpers.dicom.header import Header, identity_of
 from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
@@ -195,6 +195,8 @@ def describe(member: Group, everything: list[Frame]) -> SeriesInfo:
         *stack.gaps,
         *stack.blocking,
     ]
+    if member.sisters == 1 and not stack.gaps and len(stack.places) == len(stack.frames):
+        findings += missing_by_number(stack.frames)
     if member.sisters > 1:
         text = f"The series holds {member.sisters} sets of slices that are no one volume; this is one of them."
         findings.append(Finding("mixed", text))

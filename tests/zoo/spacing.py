@@ -169,6 +169,32 @@ def two_scans_half_a_step_apart(folder):
     """Only the numbers tell: those of the second scan follow those of the first."""
 
     def change(ds, k):
-        ds.InstanceNumber = 1 + k // 2 + 10 * (k % 2)
+        ds.InstanceNumber = 1 + k // 2 + 5 * (k % 2)
 
     return Answer(tweaked(folder, change), found("interleaved"))
+
+
+@case
+def every_second_slice_left_out(folder):
+    """Evenly: only the numbers tell."""
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "InstanceNumber", 1 + 2 * k)), found("incomplete"))
+
+
+@case
+def the_last_slices_left_out(folder):
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "ImagesInAcquisition", 12)), found("incomplete"))
+
+
+@case
+def images_of_two_acquisitions_are_here(folder):
+    """ImagesInAcquisition counts those of one: nothing can be told."""
+
+    def change(ds, k):
+        ds.AcquisitionNumber, ds.ImagesInAcquisition = k // 5, 12
+
+    return Answer(tweaked(folder, change))
+
+
+@case
+def instance_numbers_that_are_codes(folder):
+    return Answer(tweaked(folder, lambda ds, k: setattr(ds, "InstanceNumber", 20190312 + 100 * k)))
