@@ -89,6 +89,11 @@ def lung_volumes_ml(labels: np.ndarray, volume: CTVolume) -> dict[str, float]:
     return {name: float((labels == k).sum()) * volume.voxel_ml for name, k in (("right", RIGHT), ("left", LEFT))}
 
 
+def cut_off(labels: np.ndarray, volume: CTVolume) -> bool:
+    """True when the lungs reach the first or the last layer of the scan along the body: only a part was scanned."""
+    return bool(np.take(labels, [0, -1], axis=volume.array_axes()["axial"]).any())
+
+
 def threshold_only(volume: CTVolume) -> np.ndarray:
     """The naive method, for comparison: everything below -400 HU. Finds lungs, windpipe, gas and the whole room."""
     return (volume.hu < AIR_BELOW).astype(np.uint8)

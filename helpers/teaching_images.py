@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from helpers.datasets import origin, resolve
+
 #: A kernel for each idea; all are used as cross-correlation, as a layer would.
 KERNELS: dict[str, np.ndarray] = {
     "mean of nine": np.full((3, 3), 1 / 9),
@@ -46,22 +48,22 @@ class Slice(NamedTuple):
     """One CT slice and where it came from."""
 
     hu: np.ndarray  #: (row, column), HU, places outside the field of view set to air
-    kind: str  #: "bundled" or "own", for `helpers.course.data_note`
+    kind: str  #: "bundled", "fetched" or "own", for `helpers.course.data_note`
     what: str
 
 
 def ct_slice(series: str | None = None, gaps: str = "raise") -> Slice:
-    """The middle slice of the reader's own CT series (the largest of several), or the small one that pydicom brings."""
-    if series is None:
+    """The middle slice of a CT series (the largest of several): a path or a set's name; or pydicom's small slice."""
+    kind, what = origin(series, "pydicom's CT_small, a real slice of 128 x 128 pixels", "your series")
+    if kind == "bundled":
         from pydicom import dcmread
         from pydicom.data import get_testdata_file
 
         header = dcmread(get_testdata_file("CT_small.dcm"))
         hu = header.pixel_array * float(header.RescaleSlope) + float(header.RescaleIntercept)
-        return Slice(hu, "bundled", "pydicom's CT_small, a real slice of 128 x 128 pixels")
-    from helpers.datasets import resolve
+        return Slice(hu, kind, what)
     from helpers.dicom import read_series, scan_folder
 
     volume = read_series(scan_folder(resolve(series, expects="series")).largest(), gaps=gaps)
     hu = volume.filled().hu[len(volume.hu) // 2].astype(float)
-    return Slice(hu, "own", f"the middle slice of your series of {len(volume.hu)}")
+    return Slice(hu, kind, f"the middle one of {len(volume.hu)} slices of {what}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers import datasets
-from helpers.datasets import DatasetError, downloads, manifest, presence
+from helpers.datasets import DatasetError, downloads, manifest, origin, presence
 from helpers.datasets.__main__ import main
 from tests.dataset_tools import CONTENT, empty_cache, good_and_bad_server, known, small_set  # noqa: F401 (fixtures)
 
@@ -127,6 +127,14 @@ def test_nothing_given_means_the_default():
     assert datasets.resolve("  ", expects="series") is None
     with pytest.raises(ValueError, match="expects"):
         datasets.resolve(None, expects="picture")
+
+
+def test_pictures_of_a_set_name_their_source():
+    assert origin(None, "drawn", "mine") == origin(" ", "drawn", "mine") == ("bundled", "drawn")
+    assert origin("LIDC_0001", "drawn", "mine") == ("fetched", "LIDC-IDRI-0001, CC BY 3.0")
+    assert origin("./lidc-0001", "drawn", "mine") == origin(Path("lidc-0001"), "drawn", "mine") == ("own", "mine")
+    kind, words = origin("sonar", "drawn", "mine")
+    assert kind == "fetched" and words.endswith("CC BY 4.0")
 
 
 def test_a_named_set_that_is_missing_says_everything(cache):

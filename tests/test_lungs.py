@@ -114,6 +114,16 @@ def test_a_feet_first_series_keeps_its_sides(tmp_path):
     assert lungs.dice(labels[:, ::-1, ::-1] == 1, phantom.lungs == 1) > 0.98
 
 
+def test_a_part_of_the_lungs_is_known_as_such():
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[1], labels[:, 2] = 1, 1
+    coronal = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])  # slices along y, rows along -z
+    assert lungs.cut_off(labels, CTVolume(labels.astype(np.int16), np.eye(4)[[2, 1, 0, 3]]))
+    labels[[0, 2]] = 0
+    assert not lungs.cut_off(labels, CTVolume(labels.astype(np.int16), np.eye(4)[[2, 1, 0, 3]]))
+    assert lungs.cut_off(labels, CTVolume(labels.astype(np.int16), coronal))
+
+
 def test_lungs_that_touch_are_parted():
     phantom = chest_phantom(seed=1, shape=(40, 128, 128), nodules=[])
     hu = phantom.hu.copy()

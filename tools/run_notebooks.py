@@ -199,7 +199,11 @@ def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder of the results (default: build/)")
     parser.add_argument("--no-fetch", action="store_true", help="do not try to fetch the 88 kB sonar table first")
     parser.add_argument("--store", action="store_true", help="maintainers: renew the outputs stored in the notebooks")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for path in options.notebooks:
+        if not path.is_file():
+            parser.error(f"{path} is no file; give notebooks as {NOTEBOOKS.name}/01_... or none for all three.")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:

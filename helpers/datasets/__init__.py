@@ -28,7 +28,7 @@ from helpers.datasets.manifest import (
 from helpers.datasets.own import WANTED, own_path
 from helpers.datasets.presence import fault
 
-__all__ = ["DatasetError", "fetch", "fetch_sonar_quietly", "find", "names", "places", "resolve"]
+__all__ = ["DatasetError", "fetch", "fetch_sonar_quietly", "find", "names", "origin", "places", "resolve"]
 
 
 def names() -> list[str]:
@@ -92,6 +92,20 @@ def resolve(value: str | os.PathLike | None, *, expects: str) -> Path | None:
     if path is None:
         raise DatasetError(missing(dataset))
     return path
+
+
+def origin(value: str | os.PathLike | None, default: str, own: str) -> tuple[str, str]:
+    """What a notebook's parameter brings in, for `helpers.course.data_note`: (kind, words).
+
+    ("bundled", default) without a value, ("own", own) for a path of the reader's, and for a set of the manifest
+    ("fetched", its credit: name and licence, as must stand beside its pictures).
+    """
+    if value is None or not str(value).strip():
+        return "bundled", default
+    if isinstance(value, str) and is_name(value):
+        dataset = lookup(value)
+        return "fetched", dataset.credit or f"{dataset.title}, {dataset.licence}"
+    return "own", own
 
 
 def missing(dataset: DataSet) -> str:

@@ -40,7 +40,8 @@ class DataSet:
 
     `kind`: "file" (one file), "archive" (a zip file that is unpacked), "series" (a CT from the Imaging Data Commons)
     or "own" (never downloaded). `bytes` and `checksum` describe the download: the file or the zip file itself.
-    `layout` maps a folder or file of the unpacked set to the smallest number of files there.
+    `layout` maps a folder or file of the unpacked set to the smallest number of files there. `credit`: name and
+    licence, to stand beside pictures of it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class DataSet:
     instances_sha256: str = ""
     aliases: tuple[str, ...] = ()
     keras_file: bool = False
+    credit: str = ""
 
     @property
     def checksum(self) -> str | None:

@@ -20,7 +20,7 @@ ANSWERS = {
     "2.5": Answer((12.5, 32.0), "Rows times the spacing of columns, columns times the spacing of rows.", 0.01),
     "2.6": Answer((1076, 50), "Stored value times slope plus intercept, each file with its own.", 0.01),
     "2.7": Answer((-2000, True), "Unsigned 16 bits count to 65535; and a range limit makes a range.", 0),
-    "2.8": Answer(-95, "Restrict centres to -200 .. 0 and take the bin with the highest count.", 10),
+    "2.8": Answer(-95, "Restrict centres to -200 .. 0 and take the bin with the highest count.", 4),
     "2.9": Answer((-100, 200), "Half-way between black and white lies the centre; from black to white is the width."),
     "2.10": Answer(
         (1.36, 0),

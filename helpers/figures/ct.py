@@ -62,12 +62,12 @@ def planes(
 
     Of a single slice only the plane in which it lies. preset: a window, or None for values that are no HU.
     """
-    if volume.tilt > 0.1:  # no cut along the array's axes is a plane of anatomy then
+    if volume.tilt > 0.1:  # its slices are not axial then, and its sagittal cuts are sheared
         volume, title = volume.resample(max(1.0, min(volume.spacing))), f"{title} (tilt straightened)"
     point = volume.position((np.array(volume.shape) - 1) / 2) if at is None else np.asarray(at, float)
     index = np.clip(np.rint(volume.index_of(point)).astype(int), 0, np.array(volume.shape) - 1)
     names = ("axial", "coronal", "sagittal") if volume.shape[0] > 1 else (_plane_of_slices(volume),)
-    figure, axes = plt.subplots(1, len(names), figsize=(3.0 * len(names) + (len(names) == 1), 3.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(names), figsize=(3.0 * len(names) + (len(names) == 1), 3.5), squeeze=False)
     for ax, name in zip(axes[0], names):
         cut = volume.plane(name, int(index[volume.array_axes()[name]]))
         ax.imshow(grey(cut.image, preset), extent=cut.extent, vmin=0, vmax=1, aspect="equal", interpolation="bilinear")
@@ -87,13 +87,16 @@ def _plane_of_slices(volume: CTVolume) -> str:
     return next(name for name, axis in volume.array_axes().items() if axis == 0)
 
 
-def aspect_pair(image: np.ndarray, dz: float, dx: float, title: str, preset: str | None = "mediastinum") -> Figure:
-    """One coronal or sagittal cut, head up, with square pixels and with its true proportions (dz, dx in mm)."""
-    height = 3.95 * image.shape[0] * dz / (image.shape[1] * dx)
+def aspect_pair(image: np.ndarray, step: float, dx: float, title: str, preset: str | None = "mediastinum") -> Figure:
+    """One coronal cut, head up, with square pixels and with its true proportions.
+
+    step: mm from a slice to the next, along the table; dx: mm between columns.
+    """
+    height = 3.95 * image.shape[0] * step / (image.shape[1] * dx)
     figure, axes = plt.subplots(1, 2, figsize=(8.0, min(height, 6.0) + 0.75))
     for ax, aspect, name in (
         (axes[0], 1.0, "square pixels: wrong"),
-        (axes[1], dz / dx, f"dz / dx = {dz / dx:.2f}: right"),
+        (axes[1], step / dx, f"step / dx = {step / dx:.2f}: right"),
     ):
         ax.imshow(grey(image, preset), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(name, fontsize=10, fontweight="normal", loc="center")

@@ -106,8 +106,9 @@ def windows(hu: np.ndarray, names: Sequence[str], title: str, aspect: float = 1.
         centre, width, tissues = WINDOWS[name]
         ax.imshow(window(hu, centre, width), vmin=0, vmax=1, aspect=aspect, interpolation="bilinear")
         ax.set_title(f"{name}: {centre:g} / {width:g}\n{tissues}", fontsize=8, fontweight="normal")
-    axes[-1].imshow(hu, vmin=-1024, vmax=max(float(hu.max()), 1000.0), aspect=aspect)
-    axes[-1].set_title("full range:\nall soft tissues alike", fontsize=8, fontweight="normal")
+    top = max(float(hu.max()), 1000.0)
+    axes[-1].imshow(hu, vmin=-1024, vmax=top, aspect=aspect)
+    axes[-1].set_title(f"full range, -1024 to {top:.0f}:\nall soft tissues alike", fontsize=8, fontweight="normal")
     for ax in set(grid.ravel()) - {spare}:
         ax.axis("off")
     for k, name in enumerate(names):

@@ -54,13 +54,17 @@ def surfaces(parts, title: str, view: tuple[float, float] = (12, -70)) -> Figure
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     ax.set_box_aspect(high - low, zoom=0.92)
-    flat = (high - low)[2] < 0.4 * (high - low)[0]  # long names would run into one another
+    size = high - low
+    flat, slab = (size[2] < part * size[0] for part in (0.4, 0.15))  # long names and many numbers would run together
     ways = ("", "", "") if flat else (", to the left", ", to the back", ", to the head")
     ax.set(**{f"{axis}label": f"{axis}{way} (mm)" for axis, way in zip("xyz", ways)})
     ax.set_xticks(np.arange(50 * np.ceil(low[0] / 50), high[0], 50))
-    ax.set_yticks(np.arange(100 * np.ceil(low[1] / 100), high[1], 100))
-    ax.zaxis.set_major_locator(MaxNLocator(int(np.clip(6 * (high - low)[2] / (high - low)[0], 1, 5))))
-    ax.xaxis.labelpad = 9  # or it runs into its numbers
+    ax.set_yticks(np.arange(100 * np.ceil(low[1] / 100), high[1] - (0.1 * size[1] if slab else 0), 100))
+    ax.zaxis.set_major_locator(MaxNLocator(int(np.clip(6 * size[2] / size[0], 1, 5))))
+    if slab:
+        ax.set_zticks([round(float(low[2] + high[2]) / 2)])
+    ax.xaxis.labelpad = 45 if slab else 25 if flat else 9  # or it runs into its numbers
+    ax.yaxis.labelpad = 15 if flat else 4
     ax.zaxis.labelpad = 12
     ax.view_init(*view)
     ax.set_title(title)
