@@ -230,6 +230,8 @@ def _in_turns(frames: list[Frame]) -> list[str]:
     """Whether slices of several acquisitions take turns along a stack: what is one scan comes in one piece."""
     found = []
     for tag, word in TURNS.items():
+        if not frames[0].labels and len({frame.header.raw.get(tag) for frame in frames}) == 1:
+            continue  # as in nearly every series
         values = [frame.label(tag) for frame in frames]
         counts = Counter(values)
         if len(counts) > 1 and min(counts.values()) > 1 and sum(a != b for a, b in pairwise(values)) >= len(counts):

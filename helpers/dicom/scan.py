@@ -14,7 +14,7 @@ from helpers.dicom import tags
 from helpers.dicom.fast import Reader
 from helpers.dicom.frames import Broken, Frame, Localizer, Mosaic, frames_of, image_format
 from helpers.dicom.groups import Group, contrast_findings, group, missing_by_number
-from helpers.dicom.header import Header, identity_of
+from helpers.dicom.header import Header, identity_of, quiet
 from helpers.dicom.multiframe import incomplete
 from helpers.dicom.rescale import header_findings
 from helpers.dicom.sources import Entry, Unreadable, at_home, check_exists, list_entries, stay_open
@@ -154,14 +154,14 @@ def scan_folder(path: Source) -> SeriesList:
     entries, unread = list_entries(path)
     skips = [Skip(name, reason) for name, reason in unread]
     frames: list[Frame] = []
-    with stay_open():
+    with stay_open(), quiet():
         for header in headers(entries, skips):
             try:
                 frames.extend(frames_of(header))
             except Unreadable as error:
                 uid = tags.text(header.raw.get(tags.SERIES_UID))
                 skips.append(Skip(header.name, str(error), KINDS.get(type(error), "skipped"), uid))
-    series = SeriesList([describe(member, frames) for member in group(frames)], skips)
+        series = SeriesList([describe(member, frames) for member in group(frames)], skips)
     for info in series:
         info.broken = [skip for skip in skips if skip.kind == "broken" and skip.uid in (info.uid, "")]
     return series

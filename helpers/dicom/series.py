@@ -11,7 +11,7 @@ import numpy as np
 
 from helpers.dicom import tags
 from helpers.dicom.frames import Frame
-from helpers.dicom.header import identity_of
+from helpers.dicom.header import identity_of, quiet
 from helpers.dicom.load import load, same_pixels
 from helpers.dicom.padding import find_padding
 from helpers.dicom.scan import SeriesInfo, SeriesList, Skip, Source, scan_folder
@@ -50,7 +50,7 @@ def read_series(
         raise ValueError(f"gaps must be one of {', '.join(GAPS)}, not {gaps!r}.")
     if not isinstance(workers, int) or workers < 1:
         raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}.")
-    with stay_open():
+    with stay_open(), quiet():
         return _read(*_choose(source, series_uid), gaps, dtype=dtype, out=out, workers=workers, progress=progress)
 
 

@@ -122,7 +122,7 @@ def _read_at(handle: int, words: np.ndarray, offset: int) -> int:
 
 
 def _room() -> int:
-    """How many plain files may stay open: a quarter of what this process may have, and not more than 256.
+    """How many plain files may stay open: half of what this process may have, and not more than 512.
 
     None where reading moves a position that all who share the handle would share.
     """
@@ -131,7 +131,7 @@ def _room() -> int:
     import resource  # there on every system that has preadv
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 256 if most == resource.RLIM_INFINITY else min(256, most // 4)
+    return 512 if most == resource.RLIM_INFINITY else min(512, most // 2)
 
 
 class _Opened:
