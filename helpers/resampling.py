@@ -14,7 +14,10 @@ MOST_VOXELS = 2e9
 
 def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fill: float = -1000) -> CTVolume:
     """`volume` on a straight grid with voxels of `mm` (one number, or dz, dy, dx); see `CTVolume.resample`."""
-    steps = np.broadcast_to(np.asarray(mm, np.float64), 3)
+    try:
+        steps = np.broadcast_to(np.asarray(mm, np.float64), 3)
+    except (TypeError, ValueError):
+        raise ValueError(f"The voxel size is one number in mm, or three (dz, dy, dx), not {mm!r}.") from None
     if not (np.isfinite(steps).all() and (steps > 0).all()):
         raise ValueError(f"The voxel size must be above 0 mm, not {mm}.")
     affine, shape = _target(volume, steps)

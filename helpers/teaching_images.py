@@ -66,4 +66,4 @@ def ct_slice(series: str | None = None, gaps: str = "raise") -> Slice:
 
     volume = read_series(scan_folder(resolve(series, expects="series")).largest(), gaps=gaps)
     hu = volume.filled().hu[len(volume.hu) // 2].astype(float)
-    return Slice(hu, kind, f"the middle one of {len(volume.hu)} slices of {what}")
+    return Slice(hu, kind, f"the middle of {len(volume.hu)} slices of {what}")

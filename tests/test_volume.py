@@ -142,7 +142,7 @@ def test_resampling_leaves_no_holes_where_the_positions_in_the_file_are_rounded(
     np.testing.assert_allclose(new.hu, expected, atol=0.01)
 
 
-@pytest.mark.parametrize("mm", [0, -1, np.nan, 1e-9])
+@pytest.mark.parametrize("mm", [0, -1, np.nan, 1e-9, (1, 2), "two", None])
 def test_impossible_voxel_sizes(mm):
     with pytest.raises(ValueError, match=r"mm"):
         volume().resample(mm)
