@@ -246,3 +246,11 @@ def test_what_is_no_date_or_time_goes_even_when_dates_are_moved():
         clean = deidentify(ds, shift_days=-2)
     assert (clean.AcquisitionDateTime, clean.AcquisitionTime) == ("", "")
     assert (clean.ContentTime, clean.AcquisitionDate) == ("101112.5", "20190310")
+
+
+def test_the_character_set_survives_a_number_with_its_year():
+    ds = datasets(Series())[0]
+    ds.PatientID, ds.SpecificCharacterSet = "2022/117", ["", "ISO 2022 IR 87"]
+    assert list(deidentify(ds).SpecificCharacterSet) == ["", "ISO 2022 IR 87"]
+    ds.SpecificCharacterSet = "ZEBRA"
+    assert not deidentify(ds).SpecificCharacterSet

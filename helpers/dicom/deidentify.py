@@ -95,6 +95,8 @@ DATES, TIMES = frozenset({"DA", "DT"}), frozenset({"TM"})
 # Anything else in an element of these kinds is a text (PS3.5 section 6.2); of a date the day has to be there.
 DAY, TIME = re.compile(r"\d{8} *"), re.compile(r"\d\d(\d\d(\d\d(\.\d{1,6})?)?)? *")
 DATE_TIME = re.compile(r"\d{8}(\d\d(\d\d(\d\d(\.\d{1,6})?)?)?)?([+-]\d{4})? *")
+# The defined terms of SpecificCharacterSet (PS3.3 C.12.1.1.2); the year 2022 in a patient's number is no part of them.
+CHARACTER_SET = re.compile(r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK|) *")
 # Texts that stay: of scanner and protocol, but people write names into them.
 TEXTS = frozenset({"CS", "LO", "LT", "SH", "ST", "UC", "UT"})
 # Elements an image must have even when it knows nothing (type 2 of PS3.3 C.7.1.1 and C.7.2.1).
@@ -223,6 +225,8 @@ def _treated(element: DataElement, rules: Rules) -> DataElement:
         return DataElement(tag, vr, _each(value, lambda text: _shifted(text, rules.shift_days, vr)))
     if vr in TIMES:
         return DataElement(tag, vr, _each(value, lambda text: text if TIME.fullmatch(text) else ""))
+    if tag == tags.CHARACTER_SET:
+        return DataElement(tag, vr, _each(value, lambda text: text if CHARACTER_SET.fullmatch(text) else ""))
     if vr in TEXTS:
         return DataElement(tag, vr, _each(value, lambda text: without_identity(text, rules.name, rules.number)))
     return element
