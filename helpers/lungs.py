@@ -104,10 +104,7 @@ def _turned(volume: CTVolume) -> _Grid:
     order = (axes["axial"], axes["coronal"], axes["sagittal"])
     signs = [volume.affine[patient, axis] for patient, axis in zip((2, 1, 0), order)]
     flips = tuple(slice(None, None, -1 if sign < 0 else 1) for sign in signs)
-    outside = volume.outside if volume.outside is not None else np.zeros(volume.shape, bool)
-    if volume.invented:  # interpolated slices were not measured, but hold lung: only a neighbour's corners are outside
-        real = np.setdiff1d(np.arange(len(outside)), volume.invented)
-        outside = outside[real[np.abs(real[:, None] - np.arange(len(outside))).argmin(0)]]
+    outside = volume.beyond_field if volume.beyond_field is not None else np.zeros(volume.shape, bool)
     hu = np.where(outside, volume.hu.dtype.type(-1000), volume.hu) if outside.any() else volume.hu
     spacing = tuple(float(volume.spacing[axis]) for axis in order)
     return _Grid(hu.transpose(order)[flips], outside.transpose(order)[flips], spacing, order, flips)

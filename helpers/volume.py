@@ -121,15 +121,23 @@ class CTVolume:
             return self.padding
         return self.padding.mask(self.hu)
 
+    @property
+    def beyond_field(self) -> np.ndarray | None:
+        """`outside`; for an interpolated slice, which was not measured and yet holds tissue, that of its neighbour."""
+        if self.outside is None or not self.invented:
+            return self.outside
+        real = np.setdiff1d(np.arange(len(self.hu)), self.invented)
+        return self.outside[real[np.abs(real[:, None] - np.arange(len(self.hu))).argmin(0)]]
+
     def filled(self, hu: float = -1000) -> CTVolume:
-        """A copy in which everything outside the field has the value `hu`: air by default.
+        """A copy in which everything outside the field has the value `hu`: air by default. Interpolated slices stay.
 
         Raises ValueError for a value that the type of the volume cannot hold.
         """
         values = self.hu.copy()
         check_holds(values.dtype, hu)
-        if self.outside is not None:
-            values[self.outside] = hu
+        if self.beyond_field is not None:
+            values[self.beyond_field] = hu
         return replace(self, hu=values, padding=self.outside)
 
     def position(self, index) -> np.ndarray:

@@ -264,3 +264,11 @@ def test_what_a_volume_cannot_hold_or_show_is_refused():
         built.plane("axial", 9999)
     with pytest.raises(TypeError):
         built.plane("axial", 2.5)
+
+
+def test_filling_the_field_keeps_interpolated_slices():
+    outside = np.zeros((3, 4, 4), bool)
+    outside[:, 0, 0] = outside[1] = True
+    filled = CTVolume(np.full((3, 4, 4), 7, np.int16), np.eye(4), [], {}, outside, (1,)).filled(-1000)
+    assert (filled.hu == np.where(outside[[0, 0, 2]], -1000, 7)).all()
+    np.testing.assert_array_equal(filled.outside, outside)
