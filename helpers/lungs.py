@@ -104,7 +104,8 @@ def _turned(volume: CTVolume) -> _Grid:
     order = (axes["axial"], axes["coronal"], axes["sagittal"])
     signs = [volume.affine[patient, axis] for patient, axis in zip((2, 1, 0), order)]
     flips = tuple(slice(None, None, -1 if sign < 0 else 1) for sign in signs)
-    outside = volume.beyond_field if volume.beyond_field is not None else np.zeros(volume.shape, bool)
+    outside = volume.beyond_field
+    outside = np.zeros(volume.shape, bool) if outside is None else outside
     hu = np.where(outside, volume.hu.dtype.type(-1000), volume.hu) if outside.any() else volume.hu
     spacing = tuple(float(volume.spacing[axis]) for axis in order)
     return _Grid(hu.transpose(order)[flips], outside.transpose(order)[flips], spacing, order, flips)

@@ -37,7 +37,15 @@ def resample(volume: CTVolume, mm: float | tuple[float, float, float] = 1.0, fil
         beyond = _beyond(volume.shape, matrix, shape)
         values[beyond] = fill
         outside |= beyond
-    return CTVolume(values, affine, list(volume.findings), dict(volume.meta), outside)
+    invented = _invented(volume, matrix[0, 0], shape[0]) if straight else ()
+    return CTVolume(values, affine, list(volume.findings), dict(volume.meta), outside, invented)
+
+
+def _invented(volume: CTVolume, step: float, count: int) -> tuple[int, ...]:
+    """The new slices in which an interpolated one has a share."""
+    low, high, weight = _weights(count, step, len(volume.hu))
+    share = (np.isin(low, volume.invented) & (weight < 1 - 1e-3)) | (np.isin(high, volume.invented) & (weight > 1e-3))
+    return tuple(np.flatnonzero(share).tolist())
 
 
 def _target(volume: CTVolume, steps: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:

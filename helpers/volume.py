@@ -136,8 +136,9 @@ class CTVolume:
         """
         values = self.hu.copy()
         check_holds(values.dtype, hu)
-        if self.beyond_field is not None:
-            values[self.beyond_field] = hu
+        beyond = self.beyond_field
+        if beyond is not None:
+            values[beyond] = hu
         return replace(self, hu=values, padding=self.outside)
 
     def position(self, index) -> np.ndarray:

@@ -277,3 +277,14 @@ def test_values_that_are_no_hu_are_refused(small):
     other = CTVolume(volume.hu, volume.affine, [Finding("not_hu", "Modality MR: the values are not Hounsfield units.")])
     with pytest.raises(lungs.LungError, match="looked for in Hounsfield units"):
         lungs.segment_lungs(other)
+
+
+def test_lungs_with_an_interpolated_slice_keep_their_size_on_other_grids(chest):
+    phantom = chest[0]
+    outside = phantom.outside.copy()
+    outside[20] = True
+    built = CTVolume(phantom.hu, phantom.affine, [], {}, outside, (20,))
+    whole = sum(lungs.lung_volumes_ml(lungs.segment_lungs(built), built).values())
+    dz, dy, dx = built.spacing
+    for other in (built.filled(), built.resample((dz, dy, dx)), built.resample((dz / 2, 2 * dy, 2 * dx))):
+        assert sum(lungs.lung_volumes_ml(lungs.segment_lungs(other), other).values()) == pytest.approx(whole, rel=0.03)
